@@ -1,0 +1,90 @@
+"""A video network together with what must be known to use and to explain it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from swagv.geometry import Geometry
+
+
+class VideoClassifier(nn.Module):
+    """A network and its preprocessing, categories and layer names.
+
+    Parameters
+    ----------
+    network
+        Maps N,3,T,H,W float to logits N,K (before the softmax).
+    categories
+        The K class names, in the order of the logits.
+    geometry
+        Resize and crop of the frames.
+    clip_len
+        T, frames a clip.
+    mean, std
+        Per RGB channel, on the scale [0, 1].
+    cam_layer
+        Dotted name of the last convolutional stage, after its ReLU.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        categories: tuple[str, ...],
+        geometry: Geometry,
+        clip_len: int,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        cam_layer: str,
+    ):
+        super().__init__()
+        self.network = network
+        self.categories = tuple(categories)
+        self.geometry = geometry
+        self.clip_len = clip_len
+        self.cam_layer = cam_layer
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1, 1), persistent=False)
+
+    @property
+    def crop(self) -> int:
+        """Side of the square input, in pixels."""
+        return self.geometry.crop
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits N,K of preprocessed clips N,3,T,H,W."""
+        return self.network(clips)
+
+    def preprocess(self, frames: np.ndarray) -> Tensor:
+        """Normalised clips N,3,T,crop,crop float32 of frames N,T,H,W,3 uint8.
+
+        Frames of the network's own size are only normalised; others are resized and cropped first.
+
+        Raises
+        ------
+        ValueError
+            If `frames` has another rank, dtype or number of frames.
+        """
+        if frames.ndim != 5 or frames.dtype != np.uint8 or frames.shape[-1] != 3:
+            raise ValueError(f"frames must be uint8 N,T,H,W,3; got {frames.dtype} {frames.shape}")
+        if frames.shape[1] != self.clip_len:
+            raise ValueError(f"this network takes {self.clip_len} frames a clip; got {frames.shape[1]}")
+        if frames.shape[2:4] != (self.crop, self.crop):
+            frames = self.geometry.frames(frames)
+        clips = torch.from_numpy(np.ascontiguousarray(frames)).to(self.mean.device)
+        return (clips.permute(0, 4, 1, 2, 3).float() / 255 - self.mean) / self.std
+
+    def layer(self, name: str) -> nn.Module:
+        """The submodule of the network with this dotted name.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the message lists the top-level names.
+        """
+        try:
+            return self.network.get_submodule(name)
+        except AttributeError:
+            names = ", ".join(name for name, _ in self.network.named_children())
+            raise ValueError(f"the network has no layer {name!r}; its layers are {names}") from None
