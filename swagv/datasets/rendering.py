@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-MOTIONS = ("horizontal", "vertical", "diagonal", "circle", "spin", "pulse")
+from swagv.datasets.motions import MOTIONS
+
 HEIGHT, WIDTH, FPS = 240, 320, 25
 # The centre square that a 112-pixel network sees of a 320x240 video (swagv.geometry.Geometry's default), in video pixels.
 _VISIBLE_HALF = 104

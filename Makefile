@@ -1,0 +1,44 @@
+# make demo   install what is locked, run the embedded demo, say where the report is
+# make test   the same set-up, linters, then the whole test suite
+PYTHON ?= python3
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
+.PHONY: demo test lint format clean
+
+demo: .venv/.installed
+	$(RUN) python -m snakemake --cores all
+	@echo "The report: $(CURDIR)/results/report.html"
+
+test: lint
+	$(RUN) python -m pytest
+
+lint: .venv/.installed-test
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile workflow
+	$(RUN) python -m snakemake --lint
+
+format: .venv/.installed-test
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+	$(RUN) snakefmt Snakefile workflow
+
+# Caches and build leftovers only: results/ may be days of work, and .snakemake/ knows how it was made.
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o -name results -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip is asked for, not only python: a venv made without ensurepip is half a venv.
+.venv/.installed: envs/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "swagv needs Python 3.11 or newer; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install -r envs/requirements.lock
+	@touch $@
+
+.venv/.installed-test: envs/requirements-test.lock .venv/.installed
+	.venv/bin/python -m pip install -r envs/requirements-test.lock
+	@touch $@

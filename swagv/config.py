@@ -1,0 +1,263 @@
+"""The configuration: checked before any work, resolved once into the settings of each stage. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
+from swagv.clips import ClipSelection
+from swagv.errors import ConfigError
+from swagv.geometry import Geometry
+from swagv.manifest import assign_shards, digest
+from swagv.methods.controls import Control
+from swagv.methods.explainer import Explainer, PixelAttribution
+from swagv.methods.swagv import SwagV
+from swagv.models.cards import ModelCard
+from swagv.registry import did_you_mean, load_object
+from swagv.runtime import runtime
+
+SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of the configuration: where its videos are, how they become clips, and its shards."""
+
+    name: str
+    spec: dict[str, Any]
+    renders: bool
+    boxes: str
+    shards: dict[str, str]  # shard -> digest of its videos
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether localisation can be scored."""
+        return self.renders or bool(self.boxes)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the configuration; `card` and `weights` as `swagv.models.build.build_model` takes them."""
+
+    name: str
+    card: ModelCard
+    spec: dict[str, Any]
+    target: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the configuration: its explainer and what rebuilds it."""
+
+    name: str
+    explainer: Explainer
+    spec: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """How the explain stage makes it: ``supervoxels``, ``pixels``, ``control`` or ``network``."""
+        kinds = {SwagV: "supervoxels", PixelAttribution: "pixels", Control: "control"}
+        return next((kind for base, kind in kinds.items() if isinstance(self.explainer, base)), "network")
+
+    @property
+    def gradients(self) -> dict[str, Any] | None:
+        """The pixel attribution that this method reads from the cache, as a method's spec."""
+        if self.kind == "supervoxels":
+            return {"object": METHODS.path(self.explainer.attribution), "settings": {"reduce": self.explainer.reduce}}
+        return self.spec if self.kind == "pixels" else None
+
+    @property
+    def gradients_name(self) -> str | None:
+        """Folder of that attribution: the name, and the reduction where it is not the default."""
+        if self.kind == "supervoxels":
+            name = self.explainer.attribution.replace(":", ".")
+        else:
+            name = self.name
+        reduce = self.gradients["settings"].get("reduce", "max_abs") if self.gradients else None
+        if reduce is None:
+            return None
+        return name if reduce == "max_abs" or self.kind == "pixels" else f"{name}-{reduce}"
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """Settings of its supervoxels."""
+        return asdict(self.explainer.recipe) if self.kind == "supervoxels" else None
+
+    @property
+    def recipe_name(self) -> str | None:
+        """Folder of its supervoxels: the recipe, and the attribution where the gradient takes part."""
+        if self.kind != "supervoxels":
+            return None
+        recipe = str(self.explainer.recipe)
+        return recipe if self.explainer.features == "image" else f"{recipe}-{self.gradients_name}"
+
+
+class Evaluation:
+    """A checked configuration.
+
+    Parameters
+    ----------
+    config
+        The mapping that a YAML file holds.
+
+    Raises
+    ------
+    ConfigError
+        One message for the first thing that cannot work: an unknown key or name, a missing file, a setting out of
+        range, a model that does not fit a dataset.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        _check_schema(config)
+        self.runtime = runtime(config)
+        self.bootstrap = config.get("bootstrap", 2000)
+        self.datasets = {name: _dataset(name, given) for name, given in config["datasets"].items()}
+        self.models = {name: _model(name, given or {}) for name, given in config["models"].items()}
+        self.methods = {name: _method(name, given or {}) for name, given in config["methods"].items()}
+        self.metrics = {
+            name: _settings(METRICS.load(name), f"metric {name!r}", given or {})
+            for name, given in config["metrics"].items()
+        }
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        for dataset in self.datasets.values():
+            have = (dataset.spec["clips"]["clip_len"], dataset.spec["geometry"]["crop"])
+            for model in self.models.values():
+                need = (model.card.clip_len, model.card.geometry.crop)
+                if need != have:
+                    raise ConfigError(
+                        f"model {model.name!r} takes {need[0]} frames of {need[1]} pixels; dataset {dataset.name!r} gives "
+                        f"{have[0]} frames of {have[1]}. Set the dataset's clips.clip_len and geometry"
+                    )
+        owners: dict[str, Method] = {}
+        for method in self.methods.values():
+            if method.gradients_name is None:
+                continue
+            other = owners.setdefault(method.gradients_name, method)
+            if other.gradients != method.gradients:
+                raise ConfigError(
+                    f"methods {other.name!r} and {method.name!r} would share the gradient cache "
+                    f"{method.gradients_name!r} with different settings; rename one"
+                )
+
+    @cached_property
+    def gradients(self) -> dict[str, dict[str, Any]]:
+        """Every pixel attribution to cache, by folder name."""
+        return {method.gradients_name: method.gradients for method in self.methods.values() if method.gradients}
+
+    @cached_property
+    def recipes(self) -> dict[str, Method]:
+        """Every supervoxel recipe to build, by folder name."""
+        return {method.recipe_name: method for method in self.methods.values() if method.recipe_name}
+
+
+def load_config(path: Path | str) -> dict[str, Any]:
+    """The mapping in a YAML file."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"configuration not found: {path}")
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys: the one form of settings in which Snakemake sees every change and no other."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _check_schema(config: Mapping[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
+    error = next(iter(sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))), None)
+    if error is None:
+        return
+    where = ".".join(map(str, error.path)) or "the top level"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))[0]
+        raise ConfigError(f"unknown key {unknown!r} at {where}.{did_you_mean(unknown, known)} Known: {', '.join(known)}")
+    raise ConfigError(f"configuration, at {where}: {error.message}")
+
+
+def _settings(factory: Any, what: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a dataclass (or a partial of one) with its defaults filled in; wrong ones are explained."""
+    cls = factory.func if isinstance(factory, partial) else factory
+    known = sorted(field.name for field in fields(cls))
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"{what} has no setting {key!r}.{did_you_mean(key, known)} Known: {', '.join(known) or 'none'}"
+            )
+    try:
+        return json.loads(json.dumps(asdict(factory(**given))))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{what}: {error}") from error
+
+
+def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
+    cls = DATASETS.load(given["type"])
+    own = {key: value for key, value in given.items() if key not in ("type", "shards", "clips", "geometry")}
+    settings = _settings(cls, f"dataset {name!r}", own)
+    dataset = cls(**settings)
+    clips = _settings(ClipSelection, f"clips of dataset {name!r}", given.get("clips", {}))
+    geometry = _settings(Geometry, f"geometry of dataset {name!r}", given.get("geometry", {}))
+    spec = {"dataset": {"object": DATASETS.path(given["type"]), "settings": settings}, "shards": given["shards"]}
+    shards = assign_shards(dataset.list_videos(), given["shards"])
+    return Dataset(
+        name,
+        spec | {"clips": clips, "geometry": geometry},
+        dataset.renders,
+        getattr(dataset, "boxes", ""),
+        {shard: digest(videos) for shard, videos in shards.items()},
+    )
+
+
+def _model(name: str, given: Mapping[str, Any]) -> Model:
+    registered = given.get("type", name)
+    card = MODELS.load(registered)
+    weights = given.get("weights", "default")
+    path = card.weights if weights == "default" else Path(weights)
+    if path is None or not path.is_file():
+        raise ConfigError(f"weights of model {name!r} not found: {path}. Set models.{name}.weights to a file")
+    described = asdict(card) | {"weights": None, "arguments": dict(card.arguments)}
+    spec = {
+        "card": registered,
+        "weights": weights,
+        "content": hashlib.sha256(canonical(described).encode() + _digest_of(path).encode()).hexdigest(),
+    }
+    return Model(name, card, spec, given.get("target", "top1"))
+
+
+def _digest_of(path: Path) -> str:
+    """Of a weights file's bytes; of its size and time where reading it at every start would take seconds."""
+    stat = path.stat()
+    if stat.st_size > 64 << 20:
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _method(name: str, given: Mapping[str, Any]) -> Method:
+    registered = given.get("type", name)
+    factory = METHODS.load(registered)
+    settings = _settings(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
+    # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
+    cls = factory.func if isinstance(factory, partial) else factory
+    explainer = cls(**settings)
+    if isinstance(explainer, SwagV):
+        attribution = METHODS.load(explainer.attribution)
+        if not (isinstance(attribution, type) and issubclass(attribution, PixelAttribution)):
+            raise ConfigError(f"method {name!r}: {explainer.attribution!r} is not a pixel attribution")
+    return Method(name, explainer, {"object": f"{cls.__module__}:{cls.__qualname__}", "settings": settings})
+
+
+def modules_of(specs: Iterable[str]) -> list[str]:
+    """Modules of object paths, for `swagv.fingerprint.fingerprint`."""
+    return sorted({load_object(path).__module__ for path in specs})

@@ -1,0 +1,76 @@
+"""Any folder of videos, with optional tables of labels and boxes."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from swagv.clips import Video
+from swagv.errors import ConfigError
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+
+
+@dataclass(frozen=True)
+class FolderDataset:
+    """Videos below `root`.
+
+    Parameters
+    ----------
+    root
+        A folder. Without `labels`, every file with a video's suffix counts; in a sub-folder, its name is the label.
+    labels
+        A CSV table ``path,label`` (paths relative to `root`); only these videos count.
+    boxes
+        A CSV table ``video_id,frame,x_min,y_min,x_max,y_max`` in pixels, inclusive, frames from 0. A video's id is its
+        path below `root` without the suffix.
+    """
+
+    renders: ClassVar[bool] = False
+    root: str = ""
+    labels: str = ""
+    boxes: str = ""
+
+    def list_videos(self) -> list[Video]:
+        """All videos, by id. Nothing is opened.
+
+        Raises
+        ------
+        ConfigError
+            If a file or folder of the settings is absent, a listed path leaves the root, or two videos share an id.
+        """
+        root = Path(self.root)
+        if not root.is_dir():
+            raise ConfigError(f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos")
+        if self.boxes and not Path(self.boxes).is_file():
+            raise ConfigError(f"boxes table not found: {self.boxes!r}")
+        videos: dict[str, Video] = {}
+        for relative, label in self._entries(root):
+            video_id = str(relative.with_suffix("")).replace("\\", "/")
+            if video_id in videos:
+                raise ConfigError(f"two videos have the id {video_id!r}: {videos[video_id].path} and {root / relative}")
+            path = root / relative
+            stat = path.stat() if path.is_file() else None
+            token = f"{stat.st_size}:{stat.st_mtime_ns}" if stat else "absent"
+            videos[video_id] = Video(video_id, str(path), label, token)
+        if not videos:
+            raise ConfigError(f"no video in {self.root!r}: looked for {', '.join(VIDEO_SUFFIXES)}")
+        return [videos[video_id] for video_id in sorted(videos)]
+
+    def _entries(self, root: Path) -> list[tuple[Path, str]]:
+        if not self.labels:
+            found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+            return [(path, path.parent.name) for path in sorted(found)]
+        if not Path(self.labels).is_file():
+            raise ConfigError(f"labels table not found: {self.labels!r}")
+        entries = []
+        with Path(self.labels).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if not {"path", "label"} <= row.keys():
+                    raise ConfigError(f"{self.labels}: columns are {', '.join(row)}; need path,label")
+                if not (root / row["path"]).resolve().is_relative_to(root.resolve()):
+                    raise ConfigError(f"{self.labels}: {row['path']!r} leads out of {self.root!r}")
+                entries.append((Path(row["path"]), row["label"]))
+        return entries

@@ -1,0 +1,3 @@
+"""The classes of the rendered videos."""
+
+MOTIONS = ("horizontal", "vertical", "diagonal", "circle", "spin", "pulse")

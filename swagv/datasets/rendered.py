@@ -1,0 +1,48 @@
+"""The demo dataset: videos that the project renders itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from swagv.clips import Video
+from swagv.datasets.boxes import BOX_COLUMNS
+from swagv.datasets.motions import MOTIONS
+
+
+@dataclass(frozen=True)
+class RenderedDataset:
+    """`videos` rendered videos, the motions in turn, drawn from `seed`.
+
+    Video ``i`` does not depend on how many there are, so adding videos changes nothing that exists.
+    """
+
+    renders: ClassVar[bool] = True
+    seed: int = 2022
+    videos: int = 24
+
+    def list_videos(self) -> list[Video]:
+        """All videos; paths are relative to the shard's render folder."""
+        return [
+            Video(f"{MOTIONS[index % len(MOTIONS)]}_{index:04d}", f"{index:04d}.mp4", MOTIONS[index % len(MOTIONS)],
+                  f"{self.seed}:{index}")
+            for index in range(self.videos)
+        ]
+
+    def render(self, videos: Sequence[Video], folder: Path) -> None:
+        """Write these videos as H.264 files and their boxes as ``boxes.csv`` into an empty folder."""
+        import pandas as pd
+
+        from swagv.datasets.rendering import render_video, write_video
+
+        rows = []
+        for video in videos:
+            seed, index = map(int, video.token.split(":"))
+            rendered = render_video(index % len(MOTIONS), seed * 100_000 + index)
+            write_video(folder / video.path, rendered.frames)
+            for frame, box in enumerate(rendered.boxes):
+                rows.append((video.video_id, frame, *box))
+        pd.DataFrame(rows, columns=BOX_COLUMNS).to_csv(folder / "boxes.csv", index=False)
+

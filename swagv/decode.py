@@ -1,0 +1,218 @@
+"""Read frames in order, with decord first and PyAV where decord fails, in a process that can be killed.
+
+Decoders crash, hang and over-count on damaged files. `Decoder` talks to a child process; a child that dies or exceeds
+its time limit costs one video, not the job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from swagv.errors import DecodeError
+
+
+@dataclass(frozen=True)
+class Frames:
+    """frames (T, H, W, 3) uint8 RGB and the reader that gave them, ``"decord"`` or ``"pyav"``."""
+
+    frames: np.ndarray
+    reader: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Frames that really decode, their size in pixels, and what went wrong on the way, if anything."""
+
+    num_frames: int
+    height: int
+    width: int
+    detail: str = ""
+
+
+def probe(path: Path | str) -> Probe:
+    """Count frames by decoding all of them: containers lie about their length.
+
+    Raises
+    ------
+    DecodeError
+        If the file is absent, empty, not a video or has not one readable frame.
+    """
+    import av
+
+    path = Path(path)
+    if not path.is_file():
+        raise DecodeError("file not found")
+    if path.stat().st_size == 0:
+        raise DecodeError("empty file (0 bytes)")
+    count, size, detail = 0, (0, 0), ""
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            if not container.streams.video:
+                raise DecodeError("no video stream")
+            for frame in container.decode(video=0):
+                count, size = count + 1, (frame.height, frame.width)
+    except av.FFmpegError as error:
+        detail = f"{type(error).__name__} after {count} frames"
+    if count == 0:
+        raise DecodeError(f"not one frame could be decoded ({detail or 'empty stream'})")
+    return Probe(count, *size, detail)
+
+
+def read_frames(path: Path | str, start_frame: int, num_frames: int, frame_step: int) -> Frames:
+    """Frames ``start_frame, start_frame + frame_step, …`` of a video, decoded from its first frame onwards.
+
+    Seeking is never used: decord's is wrong, without an error, on files with packed B-frames.
+
+    Raises
+    ------
+    DecodeError
+        If neither reader gets that far.
+    """
+    wanted = range(start_frame, start_frame + num_frames * frame_step, frame_step)
+    problems = []
+    for name, reader in (("decord", _read_decord), ("pyav", _read_pyav)):
+        try:
+            frames = reader(str(path), wanted)
+        except (RuntimeError, OSError, ValueError, StopIteration) as error:
+            problems.append(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            continue
+        if len(frames) == num_frames:
+            return Frames(np.stack(frames), name)
+        problems.append(f"{name}: {len(frames)} of {num_frames} frames")
+    raise DecodeError("; ".join(problems))
+
+
+def _read_decord(path: str, wanted: range) -> list[np.ndarray]:
+    import decord
+
+    reader = decord.VideoReader(path, num_threads=1)
+    frames = []
+    for index in range(min(wanted[-1] + 1, len(reader))):
+        frame = reader.next()
+        if index in wanted:
+            frames.append(frame.asnumpy())
+    return frames
+
+
+def _read_pyav(path: str, wanted: range) -> list[np.ndarray]:
+    import av
+
+    frames = []
+    with av.open(path, metadata_errors="replace") as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index in wanted:
+                frames.append(frame.to_ndarray(format="rgb24"))
+            if index >= wanted[-1]:
+                break
+    return frames
+
+
+class Decoder:
+    """`probe` and `read_frames` in a child process, each call under a time limit.
+
+    Parameters
+    ----------
+    time_limit
+        Seconds for one video; a child that needs longer is killed and the call raises `DecodeError`.
+
+    Examples
+    --------
+    >>> with Decoder(time_limit=60) as decoder:
+    ...     isinstance(decoder, Decoder)
+    True
+    """
+
+    def __init__(self, time_limit: float = 120.0):
+        self.time_limit = time_limit
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop()
+
+    def probe(self, path: Path | str) -> Probe:
+        """As `swagv.decode.probe`."""
+        return Probe(**self._ask({"call": "probe", "path": str(path)})[0])
+
+    def read_frames(self, path: Path | str, start_frame: int, num_frames: int, frame_step: int) -> Frames:
+        """As `swagv.decode.read_frames`."""
+        request = {"start_frame": start_frame, "num_frames": num_frames, "frame_step": frame_step}
+        header, data = self._ask({"call": "read_frames", "path": str(path)} | request)
+        return Frames(np.frombuffer(data, np.uint8).reshape(header["shape"]), header["reader"])
+
+    def _ask(self, request: dict[str, object]) -> tuple[dict, bytes]:
+        if self._child is None or self._child.poll() is not None:
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "swagv.decode"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            )
+        deadline = time.monotonic() + self.time_limit
+        try:
+            self._child.stdin.write(json.dumps(request).encode() + b"\n")
+            self._child.stdin.flush()
+            header = json.loads(self._read(int.from_bytes(self._read(8, deadline), "little"), deadline))
+            data = self._read(header.pop("bytes", 0), deadline)
+        except (BrokenPipeError, EOFError) as error:
+            self._stop()
+            raise DecodeError("the decoder crashed on this file") from error
+        except TimeoutError as error:
+            self._stop()
+            raise DecodeError(f"decoding took longer than {self.time_limit:g} s") from error
+        if "error" in header:
+            raise DecodeError(header["error"])
+        return header, data
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        stdout, chunks = self._child.stdout.fileno(), bytearray()
+        while len(chunks) < size:
+            if not select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError
+            chunk = os.read(stdout, min(size - len(chunks), 1 << 20))
+            if not chunk:
+                raise EOFError
+            chunks += chunk
+        return bytes(chunks)
+
+    def _stop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child.stdin.close()
+            self._child.stdout.close()
+            self._child = None
+
+
+def _serve() -> None:
+    """Answer requests on stdin until it closes: an 8-byte length, a JSON header, then the frames' bytes."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a decoder prints goes to the log
+    for line in sys.stdin.buffer:
+        request, data = json.loads(line), b""
+        call = request.pop("call")
+        try:
+            if call == "probe":
+                header = vars(probe(**request))
+            else:
+                result = read_frames(**request)
+                data = result.frames.tobytes()
+                header = {"shape": result.frames.shape, "reader": result.reader, "bytes": len(data)}
+        except DecodeError as error:
+            header = {"error": str(error)}
+        encoded = json.dumps(header).encode()
+        out.write(len(encoded).to_bytes(8, "little") + encoded + data)
+        out.flush()
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,64 @@
+"""A digest of the code that a stage really uses: its modules' syntax trees, docstrings and comments left out."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+@cache
+def _parse(path: Path) -> tuple[str, frozenset[str]]:
+    """Canonical dump of a file's syntax tree and the names that it imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            imported.add(node.module)
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree), frozenset(imported)
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module of this package; packages themselves (``__init__``) hold no logic and do not count."""
+    parts = module.split(".")
+    path = _PACKAGE.joinpath(*parts[1:]).with_suffix(".py") if len(parts) > 1 else None
+    return path if parts[0] == _PACKAGE.name and path is not None and path.is_file() else None
+
+
+def imported_modules(entries: Iterable[str]) -> dict[str, Path]:
+    """Modules of this package that the entry modules import, directly or not, themselves included.
+
+    The catalogue of names is left out: a new name changes no stage, since stages are given objects, not names.
+    """
+    found: dict[str, Path] = {}
+    todo = list(entries)
+    while todo:
+        module = todo.pop()
+        path = _file_of(module)
+        if path is None or module in found or module in _NOT_CODE:
+            continue
+        found[module] = path
+        todo.extend(_parse(path)[1])
+    return dict(sorted(found.items()))
+
+
+_NOT_CODE = {f"{_PACKAGE.name}.{name}" for name in ("catalogue", "errors", "joblog", "models.cards", "provenance", "registry", "runtime")}
+
+
+def fingerprint(entries: Iterable[str], scripts: Iterable[Path] = ()) -> str:
+    """Hex digest over the import closure of `entries` and over the text of `scripts`."""
+    digest = hashlib.sha256()
+    for script in sorted(scripts):
+        digest.update(_parse(Path(script))[0].encode())
+    for module, path in imported_modules(entries).items():
+        digest.update(f"{module}\n{_parse(path)[0]}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Methods: how a prediction is explained."""

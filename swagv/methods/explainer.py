@@ -1,0 +1,59 @@
+"""What a method is: settings in, attribution out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swagv.models.classifier import VideoClassifier
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Base of all methods; the fields of a subclass are its keys in the configuration.
+
+    Calling it gives the attribution N,T,H,W float32 of clips N,C,T,H,W: signed, not normalised. `clip_ids` seeds what
+    is random. Raises `swagv.errors.NotApplicable` where method and network do not go together.
+
+    Modules of methods import torch only inside functions: the workflow reads settings without it.
+    """
+
+    needs_network: ClassVar[bool] = True
+
+    def __call__(
+        self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
+    ) -> Tensor:
+        """Attribution N,T,H,W of the classes `target` (N,) int64."""
+        raise TypeError(f"{type(self).__name__} does not say how to explain")
+
+
+@dataclass(frozen=True)
+class PixelAttribution(Explainer):
+    """A method with a value of its own for every voxel, which SWAG-V can average over supervoxels.
+
+    Parameters
+    ----------
+    reduce
+        How R, G and B become one value: ``max_abs``, ``sum_abs``, ``mean_abs`` or ``signed_sum``.
+    """
+
+    reduce: str = "max_abs"
+
+    def __post_init__(self) -> None:
+        if self.reduce not in REDUCTIONS:
+            raise ValueError(f"reduce={self.reduce!r}: must be one of {', '.join(REDUCTIONS)}")
+
+
+REDUCTIONS = ("max_abs", "sum_abs", "mean_abs", "signed_sum")
+
+
+def reduce_channels(gradient: Tensor, how: str) -> Tensor:
+    """One value a voxel: N,C,T,H,W to N,T,H,W."""
+    if how == "signed_sum":
+        return gradient.sum(1)
+    magnitude = gradient.abs()
+    return {"max_abs": magnitude.amax, "sum_abs": magnitude.sum, "mean_abs": magnitude.mean}[how](1)

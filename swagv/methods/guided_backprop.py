@@ -1,0 +1,53 @@
+"""Guided backprop (Springenberg et al., ICLR workshop 2015) for every spelling of ReLU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swagv.methods.explainer import PixelAttribution, reduce_channels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swagv.models.classifier import VideoClassifier
+
+
+@dataclass(frozen=True)
+class GuidedBackprop(PixelAttribution):
+    """Gradient of the target's logit, where each ReLU passes back only positive gradients of positive inputs.
+
+    At every ReLU: grad_in = relu(grad_out) * [x > 0].
+    """
+
+    def __call__(
+        self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
+    ) -> Tensor:
+        """Attribution N,T,H,W; see the class."""
+        return reduce_channels(guided_gradient(model, clips, target), self.reduce)
+
+
+def guided_gradient(model: VideoClassifier, clips: Tensor, target: Tensor) -> Tensor:
+    """Guided gradient N,C,T,H,W of the logits `target` (N,) with respect to the clips.
+
+    The forward pass runs under a function mode that swaps ``nn.ReLU``, ``F.relu``, ``torch.relu``, ``Tensor.relu`` and
+    their in-place forms; the model itself is never touched.
+
+    Raises
+    ------
+    NotApplicable
+        If the network calls no ReLU, where the answer would silently be the plain gradient.
+    """
+    import torch
+
+    from swagv.errors import NotApplicable
+    from swagv.methods.guided_relu import GuidedReLU
+
+    clips = clips.detach().requires_grad_(True)
+    with torch.enable_grad(), GuidedReLU() as guided:
+        logits = model(clips)
+        if guided.calls == 0:
+            raise NotApplicable("guided backprop needs a network with ReLU; this one calls none")
+        score = logits.gather(1, target[:, None]).sum()
+        return torch.autograd.grad(score, clips)[0]

@@ -1,0 +1,100 @@
+"""SWAG-V (Hartley et al., WACV 2022): pixel attribution, supervoxels, mean per supervoxel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swagv.methods.explainer import Explainer
+from swagv.pooling import mean_per_supervoxel
+from swagv.slic import FEATURES, slic_supervoxels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swagv.models.classifier import VideoClassifier
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How supervoxels are made. Recipes on the image alone know no network and are shared by all."""
+
+    features: str
+    n_segments: int
+    w_color: float
+    w_grad: float
+    spacing: float
+
+    def __str__(self) -> str:
+        parts = [self.features, f"n{self.n_segments}"]
+        if "image" in self.features:
+            parts.append(f"wc{self.w_color:g}")
+        if "gradient" in self.features:
+            parts.append(f"wg{self.w_grad:g}")
+        if self.spacing != 1:
+            parts.append(f"s{self.spacing:g}")
+        return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class SwagV(Explainer):
+    """Supervoxels scored by the mean of a pixel attribution.
+
+    Parameters
+    ----------
+    attribution
+        Name of a pixel attribution, or its object path.
+    reduce
+        How its three channels become one value a voxel.
+    features
+        What SLIC clusters: ``"image"``, ``"image+gradient"`` or ``"gradient"``.
+    n_segments, w_color, w_grad, spacing
+        See `swagv.slic.slic_supervoxels`; the defaults are the paper's.
+    """
+
+    attribution: str = "guided_backprop"
+    reduce: str = "max_abs"
+    features: str = "image+gradient"
+    n_segments: int = 120
+    w_color: float = 20.0
+    w_grad: float = 9.0
+    spacing: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.features not in FEATURES:
+            raise ValueError(f"features={self.features!r}: must be one of {', '.join(FEATURES)}")
+        for name in ("n_segments", "w_color", "w_grad", "spacing"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)!r}: must be greater than 0")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The part of the settings that decides the supervoxels."""
+        return Recipe(self.features, self.n_segments, self.w_color, self.w_grad, self.spacing)
+
+    def __call__(
+        self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
+    ) -> Tensor:
+        """Attribution N,T,H,W; see the class."""
+        import torch
+
+        from swagv.catalogue import METHODS
+
+        explain = METHODS.load(self.attribution)(reduce=self.reduce)
+        attribution = explain(model, clips, target, clip_ids).cpu().numpy()
+        frames = ((clips * model.std + model.mean) * 255).round().clamp(0, 255).byte()
+        frames = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
+        maps = [
+            mean_per_supervoxel(one, slic_supervoxels(clip, one, **asdict(self.recipe)).labels)
+            for clip, one in zip(frames, attribution, strict=True)
+        ]
+        return torch.from_numpy(np.stack(maps)).to(clips.device)
+
+
+swagv_i = partial(SwagV, features="image", w_color=10.0)
+swagv_ig = partial(SwagV, features="image+gradient")
+swagv_g = partial(SwagV, features="gradient", w_grad=10.0)

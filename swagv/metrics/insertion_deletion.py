@@ -1,0 +1,144 @@
+"""Insertion and deletion (RISE, Petsiuk et al., BMVC 2018) over the voxels of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUBSTRATES = ("zero",)
+
+
+@dataclass(frozen=True)
+class InsertionDeletion:
+    """All T*H*W voxels ranked jointly by the attribution, then removed from or added to the clip in equal steps.
+
+    Parameters
+    ----------
+    steps
+        Number of equal steps; the curves have ``steps + 1`` points.
+    substrate
+        What stands for nothing: ``"zero"``, zeros after normalisation.
+
+    Notes
+    -----
+    Ranking is stable and descending, ties in raster order. Curves are the softmax probability of the target; the area
+    is the trapezoid over a unit axis. Lower `deletion_auc` and higher `insertion_auc` are better.
+    """
+
+    higher_is_better: ClassVar[dict[str, bool]] = {"deletion_auc": False, "insertion_auc": True, "joint": False}
+    steps: int = 28
+    substrate: str = "zero"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps={self.steps}: must be at least 1")
+        if self.substrate not in SUBSTRATES:
+            raise ValueError(f"substrate={self.substrate!r}: must be one of {', '.join(SUBSTRATES)}")
+
+    def __call__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        clips: Tensor,
+        attribution: Tensor,
+        target: Tensor,
+        *,
+        batch_size: int = 8,
+        p_intact: Tensor | None = None,
+        p_blank: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Curves and areas of N clips.
+
+        Parameters
+        ----------
+        model
+            Maps N,C,T,H,W to logits N,K.
+        clips
+            N,C,T,H,W, preprocessed.
+        attribution
+            N,T,H,W.
+        target
+            N, int64.
+        batch_size
+            Clips a forward pass; no result depends on it beyond rounding.
+        p_intact, p_blank
+            N, scores of the intact clip and of the substrate, if known already; they are the ends of both curves.
+
+        Returns
+        -------
+        dict
+            ``deletion_auc``, ``insertion_auc`` (N,) and ``deletion_curve``, ``insertion_curve`` (N, steps + 1), float32.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not agree or the attribution is not finite.
+        """
+        import torch
+
+        if attribution.shape != clips.shape[:1] + clips.shape[2:]:
+            raise ValueError(f"attribution {tuple(attribution.shape)} does not fit clips {tuple(clips.shape)}")
+        if not torch.isfinite(attribution).all():
+            raise ValueError("the attribution holds NaN or infinity")
+        step = self._step_of_voxel(attribution)
+        deletion = torch.empty(len(clips), self.steps + 1)
+        insertion = torch.empty(len(clips), self.steps + 1)
+        jobs = [
+            (clip, deletes, at)
+            for clip in range(len(clips))
+            for deletes in (True, False)
+            for at in range(1, self.steps)
+        ]
+        intact = self._scores(model, clips, target, batch_size) if p_intact is None else p_intact
+        blank = self._scores(model, torch.zeros_like(clips), target, batch_size) if p_blank is None else p_blank
+        deletion[:, 0], deletion[:, -1] = intact.cpu(), blank.cpu()
+        insertion[:, 0], insertion[:, -1] = blank.cpu(), intact.cpu()
+        for start in range(0, len(jobs), batch_size):
+            batch = jobs[start : start + batch_size]
+            which = torch.tensor([clip for clip, _, _ in batch], device=clips.device)
+            deletes = torch.tensor([flag for _, flag, _ in batch], device=clips.device)[:, None, None, None]
+            at = torch.tensor([at for _, _, at in batch], device=clips.device)[:, None, None, None]
+            kept = (step[which] < at) ^ deletes
+            scores = self._scores(model, clips[which] * kept[:, None], target[which], batch_size).cpu()
+            for (clip, is_deletion, point), score in zip(batch, scores, strict=True):
+                (deletion if is_deletion else insertion)[clip, point] = score
+        return {
+            "deletion_auc": area(deletion),
+            "insertion_auc": area(insertion),
+            "deletion_curve": deletion,
+            "insertion_curve": insertion,
+        }
+
+    def _step_of_voxel(self, attribution: Tensor) -> Tensor:
+        """The step, 0 to steps - 1, in which each voxel N,T,H,W is removed or added; uint8 for up to 256 steps."""
+        import torch
+
+        flat = attribution.flatten(1)
+        order = torch.sort(flat, dim=1, descending=True, stable=True).indices
+        total = flat.shape[1]
+        edges = torch.arange(1, self.steps, device=flat.device) * total // self.steps
+        step_of_rank = torch.bucketize(torch.arange(total, device=flat.device), edges, right=True)
+        step = torch.empty_like(order).scatter_(1, order, step_of_rank.expand_as(order))
+        return step.to(torch.uint8 if self.steps <= 256 else torch.int32).view_as(attribution)
+
+    @staticmethod
+    def _scores(model: Callable[[Tensor], Tensor], clips: Tensor, target: Tensor, batch_size: int) -> Tensor:
+        import torch
+
+        scores = []
+        with torch.inference_mode():
+            for start in range(0, len(clips), batch_size):
+                batch = slice(start, start + batch_size)
+                probability = model(clips[batch]).float().softmax(1)
+                scores.append(probability.gather(1, target[batch, None])[:, 0])
+        return torch.cat(scores)
+
+
+def area(curve: Tensor | np.ndarray) -> Tensor | np.ndarray:
+    """Trapezoid over a unit axis of curves (..., points): (sum - first/2 - last/2) / (points - 1)."""
+    return (curve.sum(-1) - curve[..., 0] / 2 - curve[..., -1] / 2) / (curve.shape[-1] - 1)

@@ -1,0 +1,124 @@
+"""Weakly supervised localisation: does a thresholded explanation put a box where the actor is? (SWAG-V, Table 3)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+ALPHAS = {
+    "value": np.arange(20) * 0.05,
+    "mean": np.arange(21) * 0.5,
+    "energy": np.arange(20) * 0.05,
+}
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """Threshold a map three ways over a grid of alpha, box what survives in each frame, compare with the true boxes.
+
+    Parameters
+    ----------
+    iou_threshold
+        A clip is a hit where the mean IoU over its boxed frames exceeds this.
+
+    Notes
+    -----
+    - value: h - min >= alpha * (max - min), alpha 0:0.05:0.95
+    - mean: h >= alpha * mean(h), alpha 0:0.5:10
+    - energy: the highest values before the first whose cumulative sum reaches alpha * total, alpha 0:0.05:0.95
+
+    Frames in which nothing survives get the whole frame. Error in percent; lower is better.
+    """
+
+    higher_is_better: ClassVar[dict[str, bool]] = {f"loc_error_{rule}": False for rule in ALPHAS}
+    iou_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.iou_threshold < 1:
+            raise ValueError(f"iou_threshold={self.iou_threshold}: must be between 0 and 1")
+
+    def __call__(self, attribution: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
+        """Hits of one clip.
+
+        Parameters
+        ----------
+        attribution
+            (T, H, W) float, the whole clip's map; thresholds are taken over all of it.
+        boxes
+            (T, 4) true boxes as x_min, y_min, x_max, y_max in pixels of the map, inclusive; NaN for no box.
+
+        Returns
+        -------
+        dict
+            For each rule, ``hits_{rule}`` (one bool an alpha) and ``empty_frames_{rule}`` (int, frames in which nothing
+            survived).
+
+        Raises
+        ------
+        ValueError
+            If no frame has a box or the map is not finite.
+        """
+        boxed = np.isfinite(boxes).all(-1)
+        if not boxed.any():
+            raise ValueError("no frame of this clip has a true box")
+        if not np.isfinite(attribution).all():
+            raise ValueError("the attribution holds NaN or infinity")
+        result = {}
+        for rule, alphas in ALPHAS.items():
+            # Every rule keeps the highest values, so the extremes of each row and column decide the boxes.
+            key, thresholds = _as_threshold(attribution.astype(np.float64), rule, alphas)
+            found, empty = boxes_above(key, thresholds)
+            mean_iou = iou(found[:, boxed], boxes[boxed][None]).mean(-1)
+            result[f"hits_{rule}"] = mean_iou > self.iou_threshold
+            result[f"empty_frames_{rule}"] = empty.sum(-1).astype(np.int32)
+        return result
+
+
+def _as_threshold(heat: np.ndarray, rule: str, alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A map and one threshold an alpha, such that ``map >= threshold`` is what the rule keeps."""
+    if rule == "value":
+        return heat - heat.min(), alphas * (heat.max() - heat.min())
+    if rule == "mean":
+        return heat, alphas * heat.mean()
+    order = np.argsort(-heat, axis=None, kind="stable")
+    energy = np.cumsum(heat.ravel()[order])
+    reached = energy[None] >= (alphas * energy[-1])[:, None]
+    kept = np.where(reached.any(1), reached.argmax(1), heat.size)
+    rank = np.empty(heat.size, np.int64)
+    rank[order] = np.arange(heat.size)
+    return -rank.reshape(heat.shape), 1 - kept
+
+
+def boxes_above(heat: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tightest box around ``heat >= threshold`` in each frame.
+
+    Parameters
+    ----------
+    heat
+        (T, H, W).
+    thresholds
+        (A,).
+
+    Returns
+    -------
+    boxes, empty
+        (A, T, 4) float64 as x_min, y_min, x_max, y_max inclusive, the whole frame where nothing survives; and (A, T)
+        bool, where that happened.
+    """
+    height, width = heat.shape[1:]
+    cols = heat.max(1)[None] >= thresholds[:, None, None]
+    rows = heat.max(2)[None] >= thresholds[:, None, None]
+    empty = ~rows.any(-1)
+    x_min, y_min = cols.argmax(-1), rows.argmax(-1)
+    x_max, y_max = width - 1 - cols[..., ::-1].argmax(-1), height - 1 - rows[..., ::-1].argmax(-1)
+    return np.stack([x_min, y_min, x_max, y_max], -1).astype(np.float64), empty
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (..., 4), x_min, y_min, x_max, y_max with inclusive, +1 widths."""
+    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    overlap = np.clip(high - low + 1, 0, None).prod(-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2] + 1).prod(-1) for boxes in (first, second)]
+    return overlap / (areas[0] + areas[1] - overlap)

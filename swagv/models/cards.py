@@ -1,0 +1,53 @@
+"""What each named network is and needs, as data: reading a card imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swagv.datasets.motions import MOTIONS
+from swagv.geometry import Geometry
+
+_WEIGHTS = Path(__file__).parents[1] / "weights"
+_KINETICS_MEAN, _KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A network, its preprocessing and its names.
+
+    Parameters
+    ----------
+    factory
+        ``"package.module:Class"`` of the network; called with ``num_classes`` and `arguments`.
+    cam_layer
+        Dotted name of the last convolutional stage, after its ReLU.
+    categories
+        Class names in the order of the logits; a tuple of numbers where the names are not known.
+    weights
+        The default safetensors file, if the project has one.
+    """
+
+    factory: str
+    cam_layer: str
+    categories: tuple[str, ...] = tuple(str(index) for index in range(400))
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    geometry: Geometry = Geometry()
+    clip_len: int = 16
+    mean: tuple[float, float, float] = _KINETICS_MEAN
+    std: tuple[float, float, float] = _KINETICS_STD
+
+
+_R2PLUS1D = {"factory": "swagv.models.video_resnet:R2Plus1D", "cam_layer": "layer4"}
+_C3D = {"factory": "swagv.models.c3d:C3D", "cam_layer": "conv5b"}
+
+R2PLUS1D_18 = ModelCard(**_R2PLUS1D)
+R2PLUS1D_18_VMZ = ModelCard(**_R2PLUS1D, arguments={"mid_planes": "vmz", "eps": 1e-3})
+C3D = ModelCard(**_C3D)
+R2PLUS1D_DEMO = ModelCard(
+    **_R2PLUS1D, categories=MOTIONS, arguments={"width": 6}, weights=_WEIGHTS / "r2plus1d_demo.safetensors"
+)
+C3D_DEMO = ModelCard(**_C3D, categories=MOTIONS, arguments={"width": 6}, weights=_WEIGHTS / "c3d_demo.safetensors")

@@ -1,0 +1,35 @@
+"""What every stage that runs a network shares: device, threads, model, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from swagv.models.build import build_model
+from swagv.models.classifier import VideoClassifier
+
+Item = TypeVar("Item")
+
+
+def pick_device(name: str) -> torch.device:
+    """``"auto"`` is the first GPU, or the CPU where there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def load_for_stage(model_spec: dict[str, Any], device: str, threads: int) -> VideoClassifier:
+    """The model of a stage on its device, in the memory layout that is fastest for 3-D convolutions."""
+    torch.set_num_threads(threads)
+    model = build_model(model_spec["card"], model_spec["weights"])
+    model = model.to(pick_device(device))
+    model.network.to(memory_format=torch.channels_last_3d)
+    return model
+
+
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """`items` in runs of `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

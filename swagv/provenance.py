@@ -1,0 +1,57 @@
+"""What produced a file: versions, commit, settings, device."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("torch", "torchvision", "numpy", "scikit-image", "zarr", "decord", "av", "pandas", "pyarrow", "snakemake")
+
+
+@cache
+def _git_commit() -> str:
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return "not a checkout"
+    call = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return call.stdout.strip() or "unknown"
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def provenance(stage: str, spec: Mapping[str, Any], device: str = "cpu") -> dict[str, Any]:
+    """Provenance of one file.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage.
+    spec
+        The resolved settings of just this stage: the method and model cards of the file.
+    device
+        Where the network ran.
+    """
+    return {
+        "stage": stage,
+        "spec": spec,
+        "device": device,
+        "precision": spec.get("precision", "fp32"),
+        "versions": _versions(),
+        "git_commit": _git_commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,13 @@
+"""How the work is done: settings that change no number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DEFAULTS = {"batch_size": 8, "device": "auto", "threads": 1, "time_limit": 120}
+
+
+def runtime(config: Mapping[str, Any]) -> dict[str, Any]:
+    """batch_size (clips a forward pass), device, threads (of a job that runs a network), time_limit (seconds a video)."""
+    return DEFAULTS | config.get("runtime", {})

@@ -1,0 +1,57 @@
+"""decode: the clips of one manifest as uint8 frames and boxes, resized and cropped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from swagv.datasets.boxes import read_boxes
+from swagv.decode import Decoder
+from swagv.errors import DecodeError
+from swagv.geometry import Geometry
+from swagv.stores import create_store
+from swagv.tables import read_rows
+
+
+def decode(manifest: Path, out: Path, boxes: Path | None, spec: dict[str, Any], time_limit: float) -> None:
+    """Write a clip store: ``frames`` (n,T,H,W,3) uint8 and ``boxes`` (n,T,4) float32, NaN for no box.
+
+    Parameters
+    ----------
+    boxes
+        The dataset's table of true boxes, if it has one.
+    spec
+        Geometry and clip length.
+    """
+    rows = read_rows(manifest)
+    geometry, clip_len = Geometry(**spec["geometry"]), spec["clips"]["clip_len"]
+    truth = read_boxes(boxes) if boxes else {}
+    frames: list[np.ndarray | None] = [None] * len(rows)
+    crops: list[np.ndarray | None] = [None] * len(rows)
+    readers = [""] * len(rows)
+    with create_store(out, [row["clip_id"] for row in rows], {"readers": readers, "spec": spec}) as store, Decoder(
+        time_limit
+    ) as decoder:
+        for index, row in enumerate(tqdm(rows, desc="decode", mininterval=10)):
+            store.status[index] = row["status"]
+            if row["status"] != "ok":
+                continue
+            try:
+                found = decoder.read_frames(row["path"], row["start_frame"], clip_len, row["frame_step"])
+                frames[index] = geometry.frames(found.frames)
+            except (DecodeError, ValueError) as error:
+                store.status[index] = f"unreadable: {error}"
+                continue
+            readers[index] = found.reader
+            crops[index] = _boxes_of(row, truth.get(row["video_id"], {}), clip_len, geometry)
+        store.write("frames", frames, "uint8")
+        store.write("boxes", crops, "float32", missing=np.nan)
+
+
+def _boxes_of(row: dict[str, Any], truth: dict, clip_len: int, geometry: Geometry) -> np.ndarray:
+    indices = row["start_frame"] + row["frame_step"] * np.arange(clip_len)
+    boxes = np.array([truth.get(int(index), (np.nan,) * 4) for index in indices])
+    return geometry.boxes(boxes, row["height"], row["width"]).astype(np.float32)

@@ -1,0 +1,64 @@
+"""report: the one page to open first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from swagv.report import Example, write_report
+from swagv.tables import read_provenance
+
+
+def report(
+    out: Path,
+    summaries: Sequence[Path],
+    clip_tables: Sequence[Path],
+    manifests: Sequence[Path],
+    predictions: Sequence[Path],
+    clips: Sequence[Path],
+    explanations: Sequence[Path],
+) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    explanations
+        Paths that end in ``{dataset}/{model}/explanations/{method}/{shard}.zarr``; `clips` in
+        ``{dataset}/clips/{shard}.zarr``.
+    """
+    frames = {(path.parts[-3], path.name): path for path in clips}
+    examples = [
+        Example(path.parts[-5], path.parts[-4], path.parts[-2], frames[path.parts[-5], path.name], path)
+        for path in explanations
+    ]
+    tables = {path.stem: path for path in summaries}
+    write_report(
+        out,
+        insertion_deletion=tables.get("insertion_deletion"),
+        localisation=tables.get("localisation"),
+        clip_tables=clip_tables,
+        manifests=manifests,
+        predictions=predictions,
+        examples=examples,
+        provenance=_provenance([*clip_tables, *predictions]),
+    )
+
+
+def _provenance(tables: Sequence[Path]) -> dict[str, object]:
+    """Versions and commits of all tables, and the settings of every model and method among them."""
+    found = [(path, read_provenance(path)) for path in tables]
+    first = found[0][1]
+    settings: dict[str, object] = {}
+    for path, record in found:
+        spec = record["spec"]
+        if "method" in spec:
+            settings[f"method {path.parts[-2]}"] = spec["method"]
+            settings["insertion_deletion"] = spec["metric"]
+        settings[f"model {path.parts[-3 if 'target' in spec else -4]}"] = spec["model"]
+    return {
+        "versions": first["versions"],
+        "git commits": sorted({record["git_commit"] for _, record in found}),
+        "devices": sorted({record["device"] for _, record in found}),
+        "precision": sorted({record["precision"] for _, record in found}),
+        "created": f"{min(r['created'] for _, r in found)} to {max(r['created'] for _, r in found)}",
+    } | dict(sorted(settings.items()))

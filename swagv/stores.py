@@ -1,0 +1,85 @@
+"""Zarr stores: one group a shard and stage, one chunk a clip, row i of every store the i-th clip of the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from swagv.errors import SwagvError
+from swagv.publish import publish
+
+_CLIPS_PER_ZARR_SHARD = 64
+_SHUFFLE = {"uint8": "bitshuffle", "uint16": "shuffle", "float32": "shuffle"}
+
+
+class StoreWriter:
+    """Rows of a store under construction, written in aligned blocks."""
+
+    def __init__(self, group: zarr.Group, clip_ids: Sequence[str]):
+        self._group = group
+        self._clip_ids = list(clip_ids)
+        self.status = ["ok"] * len(self._clip_ids)
+
+    def write(self, name: str, rows: Sequence[np.ndarray | None], dtype: str, missing: float = 0) -> None:
+        """Write an array (n, ...) from its n rows; a None row (a clip that is not ok) is filled with `missing`."""
+        shape = next((row.shape for row in rows if row is not None), (0,))
+        array = self._group.create_array(
+            name,
+            shape=(len(rows), *shape),
+            chunks=(1, *shape) if 0 not in shape else None or (1, 1),
+            shards=(_CLIPS_PER_ZARR_SHARD, *shape) if 0 not in shape else None,
+            dtype=dtype,
+            compressors=BloscCodec(cname="zstd", clevel=3, shuffle=_SHUFFLE[dtype]),
+            config={"write_empty_chunks": True},
+        )
+        for start in range(0, len(rows), _CLIPS_PER_ZARR_SHARD):
+            block = rows[start : start + _CLIPS_PER_ZARR_SHARD]
+            filled = [np.full(shape, missing, dtype) if row is None else row for row in block]
+            array[start : start + len(block)] = np.stack(filled).astype(dtype)
+
+    def finish(self, attributes: dict[str, Any]) -> None:
+        """Write the attributes; `complete` stands last."""
+        self._group.attrs.update({"clip_ids": self._clip_ids, "status": self.status} | attributes)
+        self._group.attrs["complete"] = True
+
+
+@contextmanager
+def create_store(path: Path | str, clip_ids: Sequence[str], attributes: dict[str, Any]) -> Iterator[StoreWriter]:
+    """A new store, visible at `path` only when the block ends well."""
+    with publish(path) as partial:
+        writer = StoreWriter(zarr.create_group(store=str(partial), zarr_format=3), clip_ids)
+        yield writer
+        writer.finish(attributes)
+
+
+def open_store(path: Path | str) -> zarr.Group:
+    """A finished store, read-only.
+
+    Raises
+    ------
+    SwagvError
+        If there is none, or it is not marked complete (missing chunks would read as zeros).
+    """
+    try:
+        group = zarr.open_group(str(path), mode="r")
+    except (FileNotFoundError, ValueError) as error:
+        raise SwagvError(f"no zarr store at {path}: {error}") from error
+    if group.attrs.get("complete") is not True:
+        raise SwagvError(f"{path} is not complete. Delete it and run the workflow again")
+    return group
+
+
+def ok_rows(*groups: zarr.Group) -> tuple[list[str], list[int]]:
+    """Status of every clip, the first reason that any of the stores gives, and the indices that are ok in all."""
+    status = list(groups[0].attrs["status"])
+    for group in groups[1:]:
+        if group.attrs["clip_ids"] != groups[0].attrs["clip_ids"]:
+            raise SwagvError("these stores hold different clips; run the workflow again to bring them in step")
+        status = [old if old != "ok" else new for old, new in zip(status, group.attrs["status"], strict=True)]
+    return status, [index for index, value in enumerate(status) if value == "ok"]

@@ -1,0 +1,92 @@
+"""Means over clips, in this one place, each with n and a 95 % bootstrap interval."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from swagv.metrics.localisation import ALPHAS
+
+CELL = ["dataset", "model", "method"]
+
+
+def summarise_insertion_deletion(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
+    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high of the per-clip table."""
+
+    def metrics(cell: pd.DataFrame) -> dict[str, np.ndarray]:
+        deletion, insertion = cell.deletion_auc.to_numpy(float), cell.insertion_auc.to_numpy(float)
+        return {"deletion_auc": deletion, "insertion_auc": insertion, "joint": deletion + 1 - insertion}
+
+    return _summarise(clips, metrics, resamples)
+
+
+def summarise_localisation(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
+    """As `summarise_insertion_deletion`, errors in percent.
+
+    ``loc_error_{rule}`` takes for each clip the alpha that is best on the clips of all *other* videos;
+    ``loc_error_{rule}_oracle`` the one that is best on the evaluated clips themselves, which flatters.
+    """
+
+    def metrics(cell: pd.DataFrame) -> dict[str, np.ndarray]:
+        videos, result = video_of(cell), {}
+        for rule in ALPHAS:
+            hits = np.stack(cell[f"hits_{rule}"].to_list())
+            result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos)
+            result[f"loc_error_{rule}_oracle"] = 100.0 * ~hits[:, hits.mean(0).argmax()]
+        return result
+
+    return _summarise(clips, metrics, resamples)
+
+
+def held_out_hits(hits: np.ndarray, videos: np.ndarray) -> np.ndarray:
+    """Hits (n,) of clips whose alpha is chosen on the other videos' hits (n, A); ties go to the lowest alpha."""
+    chosen = np.zeros(len(hits), bool)
+    for video in np.unique(videos):
+        inside = videos == video
+        others = hits[~inside]
+        alpha = others.mean(0).argmax() if len(others) else 0
+        chosen[inside] = hits[inside, alpha]
+    return chosen
+
+
+def video_of(clips: pd.DataFrame) -> np.ndarray:
+    """video_id of each clip, from its clip_id."""
+    return clips.clip_id.str.rsplit("@", n=1).str[0].to_numpy(str)
+
+
+def bootstrap_interval(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of the mean, resampling whole groups (videos), since clips of a video are alike.
+
+    Parameters
+    ----------
+    values, groups
+        (n,).
+    """
+    _, index = np.unique(groups, return_inverse=True)
+    total, count = np.bincount(index, values), np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(len(total), size=(resamples, len(total)))
+    means = total[drawn].sum(1) / count[drawn].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _summarise(
+    clips: pd.DataFrame, metrics: Callable[[pd.DataFrame], dict[str, np.ndarray]], resamples: int
+) -> list[dict]:
+    rows = []
+    for key, cell in clips.groupby(CELL, sort=False):
+        # Sorted, so that neither shards nor their order change a digit.
+        good = cell[cell.status == "ok"].sort_values("clip_id")
+        names = dict(zip(CELL, key, strict=True))
+        counts = {"n": len(good), "n_failed": len(cell) - len(good)}
+        if good.empty:
+            rows.append(names | {"metric": "all"} | counts)
+            continue
+        for metric, values in metrics(good).items():
+            seed = int.from_bytes(hashlib.sha256("/".join([*key, metric]).encode()).digest()[:8], "big")
+            low, high = bootstrap_interval(values, video_of(good), resamples, seed)
+            rows.append(names | {"metric": metric} | counts | {"mean": values.mean(), "ci_low": low, "ci_high": high})
+    return rows

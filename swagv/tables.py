@@ -1,0 +1,77 @@
+"""Parquet tables: one explicit schema each, provenance in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swagv.publish import publish
+
+
+def _schema(*groups: Mapping[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for group in groups for name, kind in group.items()])
+
+
+_TEXT, _NUMBER, _FLAGS = pa.string(), pa.float64(), pa.list_(pa.bool_())
+_CELL = {"dataset": _TEXT, "model": _TEXT, "method": _TEXT}
+_CLIP = {"shard": _TEXT, "clip_id": _TEXT, "status": _TEXT}
+
+MANIFEST = _schema(
+    {"clip_id": _TEXT, "video_id": _TEXT, "path": _TEXT, "start_frame": pa.int64(), "frame_step": pa.int64()},
+    {"num_frames": pa.int64(), "height": pa.int64(), "width": pa.int64()},
+    {"label": _TEXT, "status": _TEXT, "detail": _TEXT},
+)
+PREDICTIONS = _schema(
+    {"dataset": _TEXT, "model": _TEXT} | _CLIP,
+    {"target": pa.int64(), "target_name": _TEXT, "p_target": _NUMBER, "label": pa.int64(), "p_label": _NUMBER},
+    {"top1": pa.int64(), "top1_name": _TEXT, "p_top1": _NUMBER, "p_blank": _NUMBER},
+)
+INSERTION_DELETION = _schema(
+    _CELL | _CLIP,
+    {"target": pa.int64(), "deletion_auc": _NUMBER, "insertion_auc": _NUMBER},
+    {"deletion_curve": pa.list_(pa.float32()), "insertion_curve": pa.list_(pa.float32())},
+)
+LOCALISATION = _schema(
+    _CELL | _CLIP,
+    {"hits_value": _FLAGS, "hits_mean": _FLAGS, "hits_energy": _FLAGS},
+    {f"empty_frames_{rule}": pa.list_(pa.int32()) for rule in ("value", "mean", "energy")},
+)
+SUMMARY = _schema(
+    _CELL, {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER,
+            "ci_high": _NUMBER}
+)
+
+
+def insertion_deletion_schema(steps: int) -> pa.Schema:
+    """`INSERTION_DELETION` with curves of fixed length ``steps + 1``."""
+    curve = pa.list_(pa.float32(), steps + 1)
+    return pa.schema([field.with_type(curve) if "curve" in field.name else field for field in INSERTION_DELETION])
+
+
+def write_table(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schema, provenance: Mapping[str, Any]) -> None:
+    """Write rows (missing keys become nulls) atomically, with `provenance` as JSON under the metadata key `swagv`."""
+    table = pa.Table.from_pylist(rows, schema=schema)
+    table = table.replace_schema_metadata({"swagv": json.dumps(provenance, sort_keys=True)})
+    with publish(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """A table as a data frame."""
+    return pq.read_table(path).to_pandas()
+
+
+def read_rows(path: Path | str) -> list[dict[str, Any]]:
+    """A table as plain dictionaries."""
+    return pq.read_table(path).to_pylist()
+
+
+def read_provenance(path: Path | str) -> dict[str, Any]:
+    """What `write_table` was given as provenance."""
+    return json.loads((pq.read_schema(path).metadata or {}).get(b"swagv", b"{}"))

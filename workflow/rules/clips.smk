@@ -1,0 +1,54 @@
+rule render:
+    output:
+        directory("results/{dataset}/videos/{shard}"),
+    log:
+        "results/logs/render/{dataset}/{shard}.log",
+    benchmark:
+        "results/benchmarks/render/{dataset}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=lambda w: code("render.py", "swagv.stages.plan", method_module(dataset_of(w).spec["dataset"])),
+        spec=lambda w: canonical({key: dataset_of(w).spec[key] for key in ("dataset", "shards")}),
+        videos=lambda w: dataset_of(w).shards[w.shard],
+    script:
+        "../scripts/render.py"
+
+
+rule plan:
+    input:
+        videos=videos_folder,
+    output:
+        "results/{dataset}/manifest/{shard}.parquet",
+    log:
+        "results/logs/plan/{dataset}/{shard}.log",
+    benchmark:
+        "results/benchmarks/plan/{dataset}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=lambda w: code("plan.py", "swagv.stages.plan", method_module(dataset_of(w).spec["dataset"])),
+        spec=lambda w: canonical({key: dataset_of(w).spec[key] for key in ("dataset", "shards", "clips")}),
+        videos=lambda w: dataset_of(w).shards[w.shard],
+    script:
+        "../scripts/plan.py"
+
+
+rule decode:
+    input:
+        manifest="results/{dataset}/manifest/{shard}.parquet",
+        videos=videos_folder,
+        boxes=boxes_table,
+    output:
+        directory("results/{dataset}/clips/{shard}.zarr"),
+    log:
+        "results/logs/decode/{dataset}/{shard}.log",
+    benchmark:
+        "results/benchmarks/decode/{dataset}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=code("decode.py", "swagv.stages.decode"),
+        spec=lambda w: canonical({key: dataset_of(w).spec[key] for key in ("clips", "geometry")}),
+    script:
+        "../scripts/decode.py"

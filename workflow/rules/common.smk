@@ -1,0 +1,136 @@
+"""Validation and every helper of the rules. Nothing here imports torch or opens a video."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir)))
+
+from swagv.config import Evaluation, canonical, modules_of
+from swagv.errors import SwagvError
+from swagv.fingerprint import fingerprint
+
+try:
+    evaluation = Evaluation(config)
+except SwagvError as error:
+    raise WorkflowError(str(error))
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+CELL = "results/{dataset}/{model}"
+
+
+wildcard_constraints:
+    dataset="|".join(evaluation.datasets),
+    model="|".join(evaluation.models),
+    method="|".join(evaluation.methods),
+    shard=r"\d{4}",
+
+
+def code(script, *modules):
+    """Fingerprint of a stage's script and the library modules that it really uses."""
+    return fingerprint(modules, [SCRIPTS / script])
+
+
+def dataset_of(wildcards):
+    return evaluation.datasets[wildcards.dataset]
+
+
+def model_of(wildcards):
+    return evaluation.models[wildcards.model]
+
+
+def method_of(wildcards):
+    return evaluation.methods[wildcards.method]
+
+
+def network_module(wildcards):
+    return model_of(wildcards).card.factory.split(":")[0]
+
+
+def method_module(spec):
+    return modules_of([spec["object"]])[0]
+
+
+def videos_folder(wildcards):
+    """The rendered videos of a shard, for a dataset that is rendered."""
+    return "results/{dataset}/videos/{shard}" if dataset_of(wildcards).renders else []
+
+
+def boxes_table(wildcards):
+    """A dataset's own table of boxes; rendered ones have it beside their videos."""
+    dataset = dataset_of(wildcards)
+    return dataset.boxes if dataset.boxes and not dataset.renders else []
+
+
+def supervoxels_store(wildcards):
+    """Supervoxels of a method; those of the image alone belong to no model."""
+    method = method_of(wildcards)
+    folder = f"results/{wildcards.dataset}"
+    if method.explainer.features != "image":
+        folder += f"/{wildcards.model}"
+    return f"{folder}/supervoxels/{method.recipe_name}/{wildcards.shard}.zarr"
+
+
+def explain_inputs(wildcards):
+    """What the explain stage of a method reads, and nothing further back."""
+    method = method_of(wildcards)
+    cell, shard = f"results/{wildcards.dataset}/{wildcards.model}", wildcards.shard
+    clips = f"results/{wildcards.dataset}/clips/{shard}.zarr"
+    gradients = f"{cell}/gradients/{method.gradients_name}/{shard}.zarr"
+    return {
+        "supervoxels": {"gradients": gradients, "supervoxels": supervoxels_store(wildcards)}
+        if method.kind == "supervoxels"
+        else {},
+        "pixels": {"gradients": gradients},
+        "control": {"clips": clips},
+        "network": {"clips": clips, "predictions": f"{cell}/predictions/{shard}.parquet"},
+    }[method.kind]
+
+
+def explain_code(wildcards):
+    method = method_of(wildcards)
+    if method.kind == "network":
+        return code("explain.py", "swagv.stages.explain", method_module(method.spec), network_module(wildcards))
+    if method.kind == "control":
+        return code("explain.py", "swagv.stages.explain_cached", method_module(method.spec))
+    return code("explain.py", "swagv.stages.explain_cached")
+
+
+def explain_spec(wildcards):
+    method = method_of(wildcards)
+    spec = {"method": method.spec, "kind": method.kind}
+    return canonical(spec | {"model": model_of(wildcards).spec} if method.kind == "network" else spec)
+
+
+def cells(pattern, datasets=None):
+    """`pattern` for every dataset, shard, model and method of the configuration."""
+    return sorted(
+        {
+            pattern.format(dataset=dataset.name, shard=shard, model=model, method=method)
+            for dataset in (evaluation.datasets.values() if datasets is None else datasets)
+            for shard in dataset.shards
+            for model in evaluation.models
+            for method in evaluation.methods
+        }
+    )
+
+
+def boxed_datasets():
+    return [dataset for dataset in evaluation.datasets.values() if dataset.has_boxes]
+
+
+def clip_tables(wildcards):
+    """Per-clip tables of one metric."""
+    datasets = boxed_datasets() if wildcards.metric == "localisation" else None
+    return cells("results/{dataset}/{model}/" + wildcards.metric + "/{method}/{shard}.parquet", datasets)
+
+
+def summaries():
+    """Summary tables that this configuration can give."""
+    metrics = [name for name in evaluation.metrics if name != "localisation" or boxed_datasets()]
+    return [f"results/summary/{name}.parquet" for name in metrics]
+
+
+def final_outputs():
+    return [*summaries(), "results/report.html"]

@@ -1,0 +1,36 @@
+rule supervoxels_of_image:
+    input:
+        clips="results/{dataset}/clips/{shard}.zarr",
+    output:
+        directory("results/{dataset}/supervoxels/{recipe}/{shard}.zarr"),
+    log:
+        "results/logs/supervoxels/{dataset}/{recipe}/{shard}.log",
+    benchmark:
+        "results/benchmarks/supervoxels/{dataset}/{recipe}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=code("supervoxels.py", "swagv.stages.supervoxels"),
+        spec=lambda w: canonical({"recipe": evaluation.recipes[w.recipe].recipe}),
+    script:
+        "../scripts/supervoxels.py"
+
+
+rule supervoxels_of_gradient:
+    input:
+        clips="results/{dataset}/clips/{shard}.zarr",
+        gradients=lambda w: "results/{dataset}/{model}/gradients/"
+        + f"{evaluation.recipes[w.recipe].gradients_name}/{{shard}}.zarr",
+    output:
+        directory("results/{dataset}/{model}/supervoxels/{recipe}/{shard}.zarr"),
+    log:
+        "results/logs/supervoxels/{dataset}/{model}/{recipe}/{shard}.log",
+    benchmark:
+        "results/benchmarks/supervoxels/{dataset}/{model}/{recipe}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=code("supervoxels.py", "swagv.stages.supervoxels"),
+        spec=lambda w: canonical({"recipe": evaluation.recipes[w.recipe].recipe}),
+    script:
+        "../scripts/supervoxels.py"

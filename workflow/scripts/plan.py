@@ -1,0 +1,17 @@
+"""Probe the videos of a shard and choose their clips."""
+
+import json
+from pathlib import Path
+
+from swagv.joblog import log_to
+from swagv.runtime import runtime
+from swagv.stages.plan import plan
+
+log_to(snakemake.log[0])
+plan(
+    Path(snakemake.output[0]),
+    Path(snakemake.input.videos) if snakemake.input.videos else None,
+    snakemake.wildcards.shard,
+    json.loads(snakemake.params.spec),
+    runtime(snakemake.config)["time_limit"],
+)
