@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-DEFAULTS = {"batch_size": 8, "device": "auto", "threads": 1, "time_limit": 120}
+DEFAULTS = {"batch_size": 8, "device": "auto", "threads": 2, "time_limit": 120}
 
 
 def runtime(config: Mapping[str, Any]) -> dict[str, Any]:

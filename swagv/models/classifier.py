@@ -54,7 +54,7 @@ class VideoClassifier(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits N,K of preprocessed clips N,3,T,H,W."""
-        return self.network(clips)
+        return self.network(clips.contiguous(memory_format=torch.channels_last_3d))
 
     def preprocess(self, frames: np.ndarray) -> Tensor:
         """Normalised clips N,3,T,crop,crop float32 of frames N,T,H,W,3 uint8.

@@ -11,7 +11,7 @@ rule explain:
         "../../envs/swagv.yaml"
     threads: lambda w: evaluation.runtime["threads"] if method_of(w).kind == "network" else 1
     resources:
-        gpu=lambda w: int(method_of(w).kind == "network"),
+        gpu=lambda w: GPU * (method_of(w).kind == "network"),
     params:
         code=explain_code,
         spec=explain_spec,

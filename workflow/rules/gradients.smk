@@ -12,7 +12,7 @@ rule predict:
         "../../envs/swagv.yaml"
     threads: evaluation.runtime["threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         code=lambda w: code("predict.py", "swagv.stages.predict", network_module(w)),
         spec=lambda w: canonical({"model": model_of(w).spec, "target": model_of(w).target}),
@@ -34,7 +34,7 @@ rule gradients:
         "../../envs/swagv.yaml"
     threads: evaluation.runtime["threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         code=lambda w: code("gradients.py", "swagv.stages.explain", method_module(evaluation.gradients[w.attribution]), network_module(w)
         ),

@@ -13,7 +13,7 @@ rule insertion_deletion:
         "../../envs/swagv.yaml"
     threads: evaluation.runtime["threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         code=lambda w: code("insertion_deletion.py", "swagv.stages.insertion_deletion", network_module(w)),
         spec=lambda w: canonical(

@@ -1,0 +1,61 @@
+"""The command line: `swagv list`, `swagv check`, `swagv train`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
+from swagv.config import Evaluation, load_config
+from swagv.errors import SwagvError
+
+_LISTS = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "datasets": DATASETS}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; exit code 0, or 2 with one line on stderr where the input cannot work."""
+    parser = argparse.ArgumentParser(prog="swagv", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="what can be named in a configuration")
+    listing.add_argument("what", choices=sorted(_LISTS))
+    check = commands.add_parser("check", help="check a configuration without running anything")
+    check.add_argument("config", type=Path)
+    train = commands.add_parser("train", help="train a demo network on rendered videos")
+    train.add_argument("model")
+    train.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    train.add_argument("--learning-rate", type=float, default=None)
+    given = parser.parse_args(arguments)
+    try:
+        return {"list": _list, "check": _check, "train": _train}[given.command](given)
+    except SwagvError as error:
+        print(f"swagv: {error}", file=sys.stderr)
+        return 2
+
+
+def _list(given: argparse.Namespace) -> int:
+    for name, path in sorted(_LISTS[given.what].items()):
+        print(f"{name:20} {path}")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    evaluation = Evaluation(load_config(given.config))
+    shards = sum(len(dataset.shards) for dataset in evaluation.datasets.values())
+    print(f"{given.config}: {shards} shards x {len(evaluation.models)} models x {len(evaluation.methods)} methods")
+    return 0
+
+
+def _train(given: argparse.Namespace) -> int:
+    from swagv.training import Recipe, train
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    changed = {} if given.learning_rate is None else {"learning_rate": given.learning_rate}
+    accuracy = train(given.model, given.out, Recipe(**changed))
+    print(f"{given.out}: held-out top-1 accuracy {accuracy:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

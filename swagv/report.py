@@ -1,0 +1,175 @@
+"""One self-contained HTML page: tables, curves, filmstrips, what went wrong, and how the run was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from swagv.figures import curves_svg
+from swagv.publish import publish
+from swagv.stores import open_store
+from swagv.tables import read_table
+from swagv.viz import filmstrip, png_data_uri
+
+_TITLES = {
+    "deletion_auc": "deletion AUC ↓",
+    "insertion_auc": "insertion AUC ↑",
+    "joint": "deletion + (1 − insertion) ↓",
+    "loc_error_value": "error %, value ↓",
+    "loc_error_mean": "error %, mean ↓",
+    "loc_error_energy": "error %, energy ↓",
+    "loc_error_value_oracle": "value, oracle ↓",
+    "loc_error_mean_oracle": "mean, oracle ↓",
+    "loc_error_energy_oracle": "energy, oracle ↓",
+}
+_HIGHER_IS_BETTER = {"insertion_auc"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """Clip store and explanation store of one shard of a dataset, model and method."""
+
+    dataset: str
+    model: str
+    method: str
+    clips: Path
+    explanations: Path
+
+
+def write_report(
+    out: Path,
+    *,
+    insertion_deletion: Path | None,
+    localisation: Path | None,
+    clip_tables: Sequence[Path],
+    manifests: Sequence[Path],
+    predictions: Sequence[Path],
+    examples: Sequence[Example],
+    max_clips: int = 4,
+    provenance: Mapping[str, object],
+) -> None:
+    """Write the report; every table and picture is computed from the given files.
+
+    Parameters
+    ----------
+    insertion_deletion, localisation
+        Summary tables; None for a metric that was not run.
+    clip_tables, manifests, predictions
+        Per-clip tables, manifests and predictions of all shards.
+    examples
+        Where frames and explanations of the filmstrips are.
+    max_clips
+        Clips shown for each dataset, of different labels where there are that many.
+    provenance
+        Shown at the end, nested values as JSON.
+    """
+    clips = pd.concat([read_table(path) for path in clip_tables], ignore_index=True)
+    plans = pd.concat([read_table(path) for path in manifests], ignore_index=True)
+    predicted = pd.concat([read_table(path) for path in predictions], ignore_index=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    html = environment.get_template("report.html.j2").render(
+        tables=[
+            (title, _table(read_table(path)))
+            for title, path in (("Insertion and deletion", insertion_deletion), ("Localisation", localisation))
+            if path
+        ],
+        curves=_curves(clips),
+        strips=_strips(examples, predicted, max_clips),
+        accuracy=_accuracy(predicted),
+        clip_count=int((plans.status == "ok").sum()),
+        problems=plans[plans.status != "ok"].to_dict("records"),
+        problem_counts=plans[plans.status != "ok"].status.value_counts().sort_index().to_dict(),
+        failures=_failures(clips),
+        provenance={key: _readable(value) for key, value in provenance.items()},
+    )
+    with publish(out) as partial:
+        partial.write_text(html, encoding="utf-8")
+
+
+def _readable(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1)
+
+
+def _table(summary: pd.DataFrame) -> dict:
+    """Header and rows of a summary, one row a method, one cell a metric; the best of each model is marked."""
+    metrics = [name for name in _TITLES if name in set(summary.metric)]
+    cells = {(row["dataset"], row["model"], row["method"], row["metric"]): row for row in summary.to_dict("records")}
+    keys = list(dict.fromkeys(key[:3] for key in cells))
+    best = {}
+    for (dataset, model, metric), group in summary.groupby(["dataset", "model", "metric"]):
+        if group["mean"].notna().any():
+            best[dataset, model, metric] = group["mean"].max() if metric in _HIGHER_IS_BETTER else group["mean"].min()
+    rows = []
+    for key in keys:
+        found = [cells.get((*key, metric)) for metric in metrics]
+        any_row = next(row for (*other, _), row in cells.items() if tuple(other) == key)
+        shown = [
+            row and {**row, "best": row["mean"] == best.get((*key[:2], row["metric"])), "percent": "error" in row["metric"]}
+            for row in found
+        ]
+        rows.append({"key": key, "n": any_row["n"], "n_failed": any_row["n_failed"], "cells": shown})
+    return {"titles": [_TITLES[metric] for metric in metrics], "rows": rows}
+
+
+def _curves(clips: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    methods = sorted(set(clips.method))
+    return [
+        (f"{model} on {dataset}", [curves_svg(rows, game, methods) for game in ("deletion", "insertion")])
+        for (dataset, model), rows in clips.groupby(["dataset", "model"], sort=False)
+    ]
+
+
+def _accuracy(predicted: pd.DataFrame) -> list[dict]:
+    known = predicted[(predicted.status == "ok") & (predicted.label >= 0)]
+    return [
+        {"dataset": dataset, "model": model, "n": len(rows), "accuracy": float((rows.top1 == rows.label).mean())}
+        for (dataset, model), rows in known.groupby(["dataset", "model"], sort=False)
+    ]
+
+
+def _failures(clips: pd.DataFrame) -> list[dict]:
+    bad = clips[clips.status != "ok"]
+    counted = bad.groupby(["dataset", "model", "method", "status"], sort=False).size()
+    return [dict(zip(("dataset", "model", "method", "status", "n"), (*key, n), strict=True)) for key, n in counted.items()]
+
+
+def _strips(examples: Sequence[Example], predicted: pd.DataFrame, max_clips: int) -> list[dict]:
+    """For each chosen clip: the frames, then a strip for each model and method."""
+    shown = []
+    for dataset, rows in predicted[predicted.status == "ok"].groupby("dataset", sort=False):
+        first = rows[rows.model == rows.model.iloc[0]].sort_values("clip_id")
+        # One clip of each class first, so that the few that are shown differ.
+        order = first.assign(turn=first.groupby("top1").cumcount()).sort_values(["turn", "clip_id"])
+        for clip_id, shard in zip(order.clip_id[:max_clips], order.shard[:max_clips], strict=True):
+            here = [e for e in examples if e.dataset == dataset and e.explanations.stem == shard]
+            shown.append(_strip(clip_id, here, rows[rows.clip_id == clip_id]))
+    return shown
+
+
+def _strip(clip_id: str, examples: Sequence[Example], predicted: pd.DataFrame) -> dict:
+    store = open_store(examples[0].clips)
+    index = store.attrs["clip_ids"].index(clip_id)
+    frames, boxes = store["frames"][index], store["boxes"][index]
+    which = [round(t * (len(frames) - 1) / 3) for t in range(4)]
+    said = {row["model"]: f"{row['top1_name']}, p = {row['p_top1']:.2f}" for row in predicted.to_dict("records")}
+    models: dict[str, list[dict]] = {}
+    for example in examples:
+        maps = open_store(example.explanations)
+        status = maps.attrs["status"][index]
+        image = png_data_uri(filmstrip(frames, maps["attribution"][index], boxes, which)) if status == "ok" else None
+        models.setdefault(example.model, []).append({"method": example.method, "image": image, "status": status})
+    return {
+        "clip_id": clip_id,
+        "frame_numbers": ", ".join(str(t + 1) for t in which),
+        "frames": png_data_uri(filmstrip(frames, None, boxes, which)),
+        "models": [(model, said.get(model, ""), strips) for model, strips in models.items()],
+    }

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from swagv.metrics.insertion_deletion import InsertionDeletion
+
+
+def sum_model(clips):
+    """p of class 0 is a known function of the sum of the voxels."""
+    total = clips.flatten(1).sum(1)
+    return torch.stack([total, torch.zeros_like(total)], 1)
+
+
+def slow_curves(model, clip, attribution, target, steps):
+    """The definition, one voxel set at a time."""
+    order = np.argsort(-attribution.numpy().ravel(), kind="stable")
+    curves = []
+    for game in ("deletion", "insertion"):
+        curve = []
+        for step in range(steps + 1):
+            chosen = np.zeros(order.size, bool)
+            chosen[order[: step * order.size // steps]] = True
+            keep = torch.from_numpy(chosen if game == "insertion" else ~chosen).view(attribution.shape)
+            curve.append(float(model((clip * keep)[None]).softmax(1)[0, target]))
+        curves.append(curve)
+    return curves
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_equals_the_slow_definition(tied, batch_size):
+    generator = torch.Generator().manual_seed(0)
+    clips = 0.1 * torch.randn(2, 3, 4, 7, 8, generator=generator)
+    attribution = torch.rand(2, 4, 7, 8, generator=generator)
+    attribution = (attribution * 3).round() if tied else attribution
+    metric = InsertionDeletion(steps=28)
+    result = metric(sum_model, clips, attribution, torch.tensor([0, 1]), batch_size=batch_size)
+    for index, target in enumerate((0, 1)):
+        deletion, insertion = slow_curves(sum_model, clips[index], attribution[index], target, 28)
+        assert np.allclose(result["deletion_curve"][index], deletion, atol=1e-6)
+        assert np.allclose(result["insertion_curve"][index], insertion, atol=1e-6)
+        assert np.isclose(result["deletion_auc"][index], np.trapezoid(deletion, dx=1 / 28), atol=1e-6)
+
+
+def test_ends_meet_and_a_monotone_change_changes_nothing():
+    clips, attribution = torch.randn(1, 3, 4, 7, 8), torch.randn(1, 4, 7, 8)
+    metric, target = InsertionDeletion(), torch.tensor([0])
+    one = metric(sum_model, clips, attribution, target)
+    two = metric(sum_model, clips, attribution.exp() * 5, target)
+    assert one["insertion_curve"][0, 0] == one["deletion_curve"][0, -1]
+    assert one["insertion_curve"][0, -1] == one["deletion_curve"][0, 0]
+    assert torch.equal(one["deletion_curve"], two["deletion_curve"])
+
+
+def test_constant_network_gives_its_own_score():
+    result = InsertionDeletion()(
+        lambda clips: torch.zeros(len(clips), 4), torch.randn(1, 3, 2, 7, 8), torch.randn(1, 2, 7, 8), torch.tensor([2])
+    )
+    assert result["deletion_auc"].item() == pytest.approx(0.25)
+    assert result["insertion_auc"].item() == pytest.approx(0.25)
+
+
+def test_bad_maps_are_refused():
+    clips, target = torch.randn(1, 3, 2, 4, 4), torch.tensor([0])
+    with pytest.raises(ValueError, match="does not fit"):
+        InsertionDeletion()(sum_model, clips, torch.zeros(1, 2, 4, 5), target)
+    with pytest.raises(ValueError, match="NaN"):
+        InsertionDeletion()(sum_model, clips, torch.full((1, 2, 4, 4), float("nan")), target)

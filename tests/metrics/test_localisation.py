@@ -1,0 +1,49 @@
+import numpy as np
+from skimage.measure import label, regionprops
+
+from swagv.metrics.localisation import ALPHAS, Localisation, _as_threshold, boxes_above, iou
+
+
+def slow_mask(heat, rule, alpha):
+    if rule == "value":
+        return heat - heat.min() >= alpha * (heat.max() - heat.min())
+    if rule == "mean":
+        return heat >= alpha * heat.mean()
+    order, mask, total = np.argsort(-heat, axis=None, kind="stable"), np.zeros(heat.size, bool), 0.0
+    target = alpha * np.cumsum(heat.ravel()[order])[-1]
+    for voxel in order:
+        total += heat.ravel()[voxel]
+        if total >= target:
+            break
+        mask[voxel] = True
+    return mask.reshape(heat.shape)
+
+
+def test_boxes_equal_a_slow_mask_and_regionprops():
+    rng = np.random.default_rng(1)
+    for heat in (rng.random((3, 6, 6)), np.round(rng.random((3, 6, 6)) * 3)):
+        for rule, alphas in ALPHAS.items():
+            found, empty = boxes_above(*_as_threshold(heat, rule, alphas))
+            for a, alpha in enumerate(alphas):
+                mask = slow_mask(heat, rule, alpha)
+                for t in range(3):
+                    assert empty[a, t] == (not mask[t].any())
+                    y0, x0, y1, x1 = regionprops(mask[t].astype(int))[0].bbox if mask[t].any() else (0, 0, 6, 6)
+                    assert found[a, t].tolist() == [x0, y0, x1 - 1, y1 - 1], (rule, alpha, t)
+
+
+def test_iou_counts_pixels():
+    a, b = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
+    a[1:5, 2:7], b[3:8, 4:9] = True, True
+    expected = (a & b).sum() / (a | b).sum()
+    assert iou(np.array([2.0, 1, 6, 4]), np.array([4.0, 3, 8, 7])) == expected
+    assert label(a).max() == 1
+
+
+def test_a_map_of_the_true_box_is_a_hit_and_a_full_frame_is_not():
+    boxes = np.tile([10.0, 12, 30, 40], (16, 1))
+    heat = np.zeros((16, 64, 64), np.float32)
+    heat[:, 12:41, 10:31] = 1
+    assert Localisation()(heat, boxes)["hits_value"][1:].all()
+    flat = Localisation()(np.ones_like(heat), boxes)
+    assert not any(flat[f"hits_{rule}"].any() for rule in ALPHAS)

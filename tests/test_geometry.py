@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+import torch
+
+from swagv.geometry import Geometry
+
+
+def test_resize_equals_torch_bilinear_without_antialiasing():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 240, 320, 3), dtype=np.uint8)
+    resized = torch.nn.functional.interpolate(
+        torch.from_numpy(frames).permute(0, 3, 1, 2).float(), size=(128, 171), mode="bilinear", align_corners=False
+    )
+    expected = resized.permute(0, 2, 3, 1).numpy()[:, 8:120, 30:142]
+    assert np.abs(Geometry().frames(frames) - expected).max() <= 0.501
+
+
+def test_paper_offset_and_short_side():
+    assert Geometry().offset(240, 320) == (8, 30)
+    assert Geometry(resize=256, crop=224).resized(240, 320) == (256, 341)
+
+
+def test_boxes_go_through_the_same_map_truncated_and_not_clipped():
+    box = Geometry().boxes(np.array([[0.0, 0.0, 319.0, 239.0], [np.nan] * 4]), 240, 320)
+    assert box[0].tolist() == [-30, -8, 140, 119]
+    assert np.isnan(box[1]).all()
+
+
+def test_frames_smaller_than_the_crop_are_refused():
+    with pytest.raises(ValueError, match="smaller than crop"):
+        Geometry(resize=100, crop=112).frames(np.zeros((1, 50, 50, 3), np.uint8))

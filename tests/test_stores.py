@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+import zarr
+
+from swagv.errors import SwagvError
+from swagv.publish import publish
+from swagv.stores import create_store, ok_rows, open_store
+
+
+def test_round_trip_one_chunk_a_clip_and_missing_rows(tmp_path):
+    rows = [np.full((2, 3), 7, np.uint8), None, np.arange(6, dtype=np.uint8).reshape(2, 3)]
+    with create_store(tmp_path / "s.zarr", ["a", "b", "c"], {}) as writer:
+        writer.status[1] = "unreadable"
+        writer.write("frames", rows, "uint8")
+    store = open_store(tmp_path / "s.zarr")
+    assert store["frames"].chunks == (1, 2, 3)
+    assert (store["frames"][2] == rows[2]).all()
+    assert ok_rows(store) == (["ok", "unreadable", "ok"], [0, 2])
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), create_store(tmp_path / "s.zarr", ["a"], {}):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_its_mark_is_refused(tmp_path):
+    zarr.create_group(store=str(tmp_path / "s.zarr"))
+    with pytest.raises(SwagvError, match="not complete"):
+        open_store(tmp_path / "s.zarr")
+
+
+def test_left_overs_of_a_killed_writer_are_swept(tmp_path):
+    (tmp_path / ".t.parquet.12345678.partial").write_text("half")
+    with publish(tmp_path / "t.parquet") as partial:
+        partial.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
