@@ -79,13 +79,9 @@ class Method:
     def gradients_name(self) -> str | None:
         """Folder of that attribution: the name, and the reduction where it is not the default."""
         if self.kind == "supervoxels":
-            name = self.explainer.attribution.replace(":", ".")
-        else:
-            name = self.name
-        reduce = self.gradients["settings"].get("reduce", "max_abs") if self.gradients else None
-        if reduce is None:
-            return None
-        return name if reduce == "max_abs" or self.kind == "pixels" else f"{name}-{reduce}"
+            name, reduce = self.explainer.attribution.replace(":", "."), self.explainer.reduce
+            return name if reduce == "max_abs" else f"{name}-{reduce}"
+        return self.name if self.kind == "pixels" else None
 
     @property
     def recipe(self) -> dict[str, Any] | None:
@@ -136,8 +132,8 @@ class Evaluation:
                 need = (model.card.clip_len, model.card.geometry.crop)
                 if need != have:
                     raise ConfigError(
-                        f"model {model.name!r} takes {need[0]} frames of {need[1]} pixels; dataset {dataset.name!r} gives "
-                        f"{have[0]} frames of {have[1]}. Set the dataset's clips.clip_len and geometry"
+                        f"model {model.name!r} takes {need[0]} frames of {need[1]} pixels; dataset {dataset.name!r} "
+                        f"gives {have[0]} frames of {have[1]}. Set the dataset's clips.clip_len and geometry"
                     )
         owners: dict[str, Method] = {}
         for method in self.methods.values():
@@ -183,7 +179,9 @@ def _check_schema(config: Mapping[str, Any]) -> None:
     if error.validator == "additionalProperties":
         known = sorted(error.schema["properties"])
         unknown = sorted(set(error.instance) - set(known))[0]
-        raise ConfigError(f"unknown key {unknown!r} at {where}.{did_you_mean(unknown, known)} Known: {', '.join(known)}")
+        raise ConfigError(
+            f"unknown key {unknown!r} at {where}.{did_you_mean(unknown, known)} Known: {', '.join(known)}"
+        )
     raise ConfigError(f"configuration, at {where}: {error.message}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 _ARROW = {"deletion": "lower is better ↓", "insertion": "higher is better ↑"}
 _LINES = ("-", "--", "-.", ":")

@@ -51,7 +51,10 @@ def imported_modules(entries: Iterable[str]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-_NOT_CODE = {f"{_PACKAGE.name}.{name}" for name in ("catalogue", "errors", "joblog", "models.cards", "provenance", "registry", "runtime")}
+_NOT_CODE = {
+    f"{_PACKAGE.name}.{name}"
+    for name in ("catalogue", "errors", "joblog", "models.cards", "provenance", "registry", "runtime")
+}
 
 
 def fingerprint(entries: Iterable[str], scripts: Iterable[Path] = ()) -> str:

@@ -53,7 +53,9 @@ class Geometry:
         height, width = frames.shape[-3:-1]
         size = self.resized(height, width)
         if min(size) < self.crop:
-            raise ValueError(f"a {height}x{width} frame resized to {size[0]}x{size[1]} is smaller than crop {self.crop}")
+            raise ValueError(
+                f"a {height}x{width} frame resized to {size[0]}x{size[1]} is smaller than crop {self.crop}"
+            )
         y, x = self.offset(height, width)
         rows = _bilinear_taps(height, size[0])
         cols = _bilinear_taps(width, size[1])

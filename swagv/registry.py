@@ -66,4 +66,6 @@ def load_object(path: str) -> Any:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"cannot load {path!r}: {error}. Give 'package.module:Object' of an installed package") from error
+        raise ConfigError(
+            f"cannot load {path!r}: {error}. Give 'package.module:Object' of an installed package"
+        ) from error

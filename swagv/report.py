@@ -113,7 +113,8 @@ def _table(summary: pd.DataFrame) -> dict:
         found = [cells.get((*key, metric)) for metric in metrics]
         any_row = next(row for (*other, _), row in cells.items() if tuple(other) == key)
         shown = [
-            row and {**row, "best": row["mean"] == best.get((*key[:2], row["metric"])), "percent": "error" in row["metric"]}
+            row
+            and {**row, "best": row["mean"] == best.get((*key[:2], row["metric"])), "percent": "error" in row["metric"]}
             for row in found
         ]
         rows.append({"key": key, "n": any_row["n"], "n_failed": any_row["n_failed"], "cells": shown})
@@ -139,7 +140,9 @@ def _accuracy(predicted: pd.DataFrame) -> list[dict]:
 def _failures(clips: pd.DataFrame) -> list[dict]:
     bad = clips[clips.status != "ok"]
     counted = bad.groupby(["dataset", "model", "method", "status"], sort=False).size()
-    return [dict(zip(("dataset", "model", "method", "status", "n"), (*key, n), strict=True)) for key, n in counted.items()]
+    return [
+        dict(zip(("dataset", "model", "method", "status", "n"), (*key, n), strict=True)) for key, n in counted.items()
+    ]
 
 
 def _strips(examples: Sequence[Example], predicted: pd.DataFrame, max_clips: int) -> list[dict]:

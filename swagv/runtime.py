@@ -9,5 +9,5 @@ DEFAULTS = {"batch_size": 8, "device": "auto", "threads": 2, "time_limit": 120}
 
 
 def runtime(config: Mapping[str, Any]) -> dict[str, Any]:
-    """batch_size (clips a forward pass), device, threads (of a job that runs a network), time_limit (seconds a video)."""
+    """batch_size (clips a forward pass), device, threads (of a network job), time_limit (seconds a video)."""
     return DEFAULTS | config.get("runtime", {})

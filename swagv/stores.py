@@ -28,12 +28,12 @@ class StoreWriter:
 
     def write(self, name: str, rows: Sequence[np.ndarray | None], dtype: str, missing: float = 0) -> None:
         """Write an array (n, ...) from its n rows; a None row (a clip that is not ok) is filled with `missing`."""
-        shape = next((row.shape for row in rows if row is not None), (0,))
+        shape = next((row.shape for row in rows if row is not None), (1,))
         array = self._group.create_array(
             name,
             shape=(len(rows), *shape),
-            chunks=(1, *shape) if 0 not in shape else None or (1, 1),
-            shards=(_CLIPS_PER_ZARR_SHARD, *shape) if 0 not in shape else None,
+            chunks=(1, *shape),
+            shards=(_CLIPS_PER_ZARR_SHARD, *shape),
             dtype=dtype,
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle=_SHUFFLE[dtype]),
             config={"write_empty_chunks": True},

@@ -43,8 +43,8 @@ LOCALISATION = _schema(
     {f"empty_frames_{rule}": pa.list_(pa.int32()) for rule in ("value", "mean", "energy")},
 )
 SUMMARY = _schema(
-    _CELL, {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER,
-            "ci_high": _NUMBER}
+    _CELL,
+    {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
 )
 
 

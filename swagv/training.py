@@ -70,7 +70,9 @@ def train(model_name: str, out: Path, recipe: Recipe | None = None, held_out_vid
     torch.manual_seed(recipe.seed)
     model = build_model(model_name, weights=None)
     if model.categories != MOTIONS:
-        raise ValueError(f"{model_name!r} names {len(model.categories)} categories; only demo networks are trained here")
+        raise ValueError(
+            f"{model_name!r} names {len(model.categories)} categories; only demo networks are trained here"
+        )
     frames, labels = _render_set(TRAINING_SEED, recipe.videos)
     _fit(model, frames, labels, recipe)
     model.eval()
@@ -79,7 +81,9 @@ def train(model_name: str, out: Path, recipe: Recipe | None = None, held_out_vid
     metadata = {"model": model_name, "recipe": json.dumps(asdict(recipe), sort_keys=True)}
     save_file(weights, out, metadata)
     accuracy = held_out_accuracy(model, held_out_videos)
-    save_file(weights, out, metadata | {"held_out_accuracy": f"{accuracy:.4f}", "held_out_videos": str(held_out_videos)})
+    save_file(
+        weights, out, metadata | {"held_out_accuracy": f"{accuracy:.4f}", "held_out_videos": str(held_out_videos)}
+    )
     return accuracy
 
 
@@ -117,7 +121,9 @@ def _fit(model: VideoClassifier, frames: np.ndarray, labels: Tensor, recipe: Rec
     model.train()
     for epoch in range(recipe.epochs):
         order, correct, loss_sum = rng.permutation(len(frames)), 0, 0.0
-        for batch in tqdm(np.array_split(order[: batches * recipe.batch_size], batches), desc=f"epoch {epoch}", leave=False):
+        for batch in tqdm(
+            np.array_split(order[: batches * recipe.batch_size], batches), desc=f"epoch {epoch}", leave=False
+        ):
             clips, target = _augment(frames[batch], rng), labels[batch]
             optimiser.zero_grad()
             logits = model(model.preprocess(clips))
@@ -128,7 +134,12 @@ def _fit(model: VideoClassifier, frames: np.ndarray, labels: Tensor, recipe: Rec
             schedule.step()
             correct += int((logits.argmax(1) == target).sum())
             loss_sum += float(loss)
-        logger.info("epoch %d: loss %.3f, training accuracy %.3f", epoch, loss_sum / batches, correct / (batches * recipe.batch_size))
+        logger.info(
+            "epoch %d: loss %.3f, training accuracy %.3f",
+            epoch,
+            loss_sum / batches,
+            correct / (batches * recipe.batch_size),
+        )
 
 
 def _augment(clips: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -45,6 +45,9 @@ def test_mistakes_are_one_clear_error(path, value, message):
 
 
 def test_checking_imports_no_torch():
-    code = "import sys; from swagv.config import *; Evaluation(load_config('config/config.yaml')); print('torch' in sys.modules)"
+    code = (
+        "import sys; from swagv.config import Evaluation, load_config; "
+        "Evaluation(load_config('config/config.yaml')); print('torch' in sys.modules)"
+    )
     call = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert call.stdout.strip() == "False"

@@ -57,6 +57,8 @@ def test_real_videos_equal_pyav_frame_by_frame(real_data):
         count = min(probe(path).num_frames, 40)
         found = read_frames(path, 0, count, 1)
         with av.open(str(path)) as container:
-            expected = [f.to_ndarray(format="rgb24") for f, _ in zip(container.decode(video=0), range(count), strict=False)]
+            expected = [
+                f.to_ndarray(format="rgb24") for f, _ in zip(container.decode(video=0), range(count), strict=False)
+            ]
         assert len(expected) == count
         assert np.abs(found.frames.astype(int) - np.stack(expected)).mean() < 1.5, path.name

@@ -10,7 +10,7 @@ BOX_COLUMNS = ["video_id", "frame", "x_min", "y_min", "x_max", "y_max"]
 
 
 def read_boxes(path: Path | str) -> Mapping[str, Mapping[int, tuple[float, ...]]]:
-    """Boxes of a ``video_id,frame,x_min,y_min,x_max,y_max`` table (0-based frames, inclusive pixels), by video, frame."""
+    """Boxes of a ``video_id,frame,x_min,y_min,x_max,y_max`` table, by video and frame (0-based); inclusive pixels."""
     boxes: dict[str, dict[int, tuple[float, ...]]] = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

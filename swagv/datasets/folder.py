@@ -43,7 +43,9 @@ class FolderDataset:
         """
         root = Path(self.root)
         if not root.is_dir():
-            raise ConfigError(f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos")
+            raise ConfigError(
+                f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos"
+            )
         if self.boxes and not Path(self.boxes).is_file():
             raise ConfigError(f"boxes table not found: {self.boxes!r}")
         videos: dict[str, Video] = {}

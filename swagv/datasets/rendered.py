@@ -26,8 +26,12 @@ class RenderedDataset:
     def list_videos(self) -> list[Video]:
         """All videos; paths are relative to the shard's render folder."""
         return [
-            Video(f"{MOTIONS[index % len(MOTIONS)]}_{index:04d}", f"{index:04d}.mp4", MOTIONS[index % len(MOTIONS)],
-                  f"{self.seed}:{index}")
+            Video(
+                f"{MOTIONS[index % len(MOTIONS)]}_{index:04d}",
+                f"{index:04d}.mp4",
+                MOTIONS[index % len(MOTIONS)],
+                f"{self.seed}:{index}",
+            )
             for index in range(self.videos)
         ]
 
@@ -45,4 +49,3 @@ class RenderedDataset:
             for frame, box in enumerate(rendered.boxes):
                 rows.append((video.video_id, frame, *box))
         pd.DataFrame(rows, columns=BOX_COLUMNS).to_csv(folder / "boxes.csv", index=False)
-

@@ -16,7 +16,7 @@ from scipy import ndimage
 from swagv.datasets.motions import MOTIONS
 
 HEIGHT, WIDTH, FPS = 240, 320, 25
-# The centre square that a 112-pixel network sees of a 320x240 video (swagv.geometry.Geometry's default), in video pixels.
+# Half the centre square that swagv.geometry.Geometry's default crop sees of a 320x240 video, in pixels of the video.
 _VISIBLE_HALF = 104
 _CENTRE = np.array([WIDTH / 2, HEIGHT / 2])
 

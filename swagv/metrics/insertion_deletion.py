@@ -72,7 +72,7 @@ class InsertionDeletion:
         Returns
         -------
         dict
-            ``deletion_auc``, ``insertion_auc`` (N,) and ``deletion_curve``, ``insertion_curve`` (N, steps + 1), float32.
+            float32: ``deletion_auc``, ``insertion_auc`` (N,); ``deletion_curve``, ``insertion_curve`` (N, steps + 1).
 
         Raises
         ------

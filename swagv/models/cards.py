@@ -35,7 +35,7 @@ class ModelCard:
     categories: tuple[str, ...] = tuple(str(index) for index in range(400))
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
-    geometry: Geometry = Geometry()
+    geometry: Geometry = field(default_factory=Geometry)
     clip_len: int = 16
     mean: tuple[float, float, float] = _KINETICS_MEAN
     std: tuple[float, float, float] = _KINETICS_STD

@@ -33,9 +33,7 @@ class BasicBlock(nn.Module):
             nn.BatchNorm3d(planes, eps=eps),
             nn.ReLU(inplace=True),
         )
-        self.conv2 = nn.Sequential(
-            Conv2Plus1D(planes, planes, mid_planes[1], 1, eps), nn.BatchNorm3d(planes, eps=eps)
-        )
+        self.conv2 = nn.Sequential(Conv2Plus1D(planes, planes, mid_planes[1], 1, eps), nn.BatchNorm3d(planes, eps=eps))
         self.relu = nn.ReLU(inplace=True)
         self.downsample = None
         if stride != 1 or in_planes != planes:

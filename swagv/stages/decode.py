@@ -32,9 +32,10 @@ def decode(manifest: Path, out: Path, boxes: Path | None, spec: dict[str, Any], 
     frames: list[np.ndarray | None] = [None] * len(rows)
     crops: list[np.ndarray | None] = [None] * len(rows)
     readers = [""] * len(rows)
-    with create_store(out, [row["clip_id"] for row in rows], {"readers": readers, "spec": spec}) as store, Decoder(
-        time_limit
-    ) as decoder:
+    with (
+        create_store(out, [row["clip_id"] for row in rows], {"readers": readers, "spec": spec}) as store,
+        Decoder(time_limit) as decoder,
+    ):
         for index, row in enumerate(tqdm(rows, desc="decode", mininterval=10)):
             store.status[index] = row["status"]
             if row["status"] != "ok":

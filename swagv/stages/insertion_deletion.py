@@ -55,5 +55,8 @@ def insertion_deletion(
         )
         rows[index] |= {name: value[0].tolist() for name, value in result.items()}
     write_table(
-        out, rows, insertion_deletion_schema(metric.steps), provenance("insertion_deletion", spec, str(model.mean.device))
+        out,
+        rows,
+        insertion_deletion_schema(metric.steps),
+        provenance("insertion_deletion", spec, str(model.mean.device)),
     )

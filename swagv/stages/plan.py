@@ -1,4 +1,4 @@
-"""plan: probe the videos of one shard and choose their clips; render: make them first, where the dataset is rendered."""
+"""plan: probe the videos of one shard and choose their clips; render: make the videos of a rendered dataset."""
 
 from __future__ import annotations
 

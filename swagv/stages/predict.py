@@ -14,7 +14,9 @@ from swagv.stores import open_store
 from swagv.tables import PREDICTIONS, read_rows, write_table
 
 
-def predict(manifest: Path, clips: Path, out: Path, key: dict[str, str], spec: dict[str, Any], runtime: dict[str, Any]) -> None:
+def predict(
+    manifest: Path, clips: Path, out: Path, key: dict[str, str], spec: dict[str, Any], runtime: dict[str, Any]
+) -> None:
     """Write a row a clip: target, its score, the label's, the top-1 class, and the target's score on a blank clip.
 
     Parameters
@@ -44,7 +46,9 @@ def predict(manifest: Path, clips: Path, out: Path, key: dict[str, str], spec: d
     write_table(out, rows, PREDICTIONS, provenance("predict", spec, str(model.mean.device)))
 
 
-def _row(categories: tuple[str, ...], scores: torch.Tensor, blank: torch.Tensor, label: str, rule: str) -> dict[str, Any]:
+def _row(
+    categories: tuple[str, ...], scores: torch.Tensor, blank: torch.Tensor, label: str, rule: str
+) -> dict[str, Any]:
     top1 = int(scores.argmax())
     known = categories.index(label) if label in categories else None
     target = top1 if rule == "top1" else known

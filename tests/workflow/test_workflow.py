@@ -68,7 +68,9 @@ class Project:
 
     def scores(self) -> dict[str, pd.DataFrame]:
         found = sorted((self.folder / "results").rglob("*.parquet"))
-        return {str(path.relative_to(self.folder)): read_table(path) for path in found if "benchmarks" not in path.parts}
+        return {
+            str(path.relative_to(self.folder)): read_table(path) for path in found if "benchmarks" not in path.parts
+        }
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +239,7 @@ def test_broken_videos_are_rows(tmp_path):
 
 def test_a_mistake_is_one_error_before_any_job(finished, tmp_path):
     (tmp_path / "bad.yaml").write_text("methods: {grad_cm: {}}\n")
-    process = finished.start("-n", "--configfile", str(tmp_path / "bad.yaml"))
+    process = finished.start("-n", "--configfile", "config/config.yaml", str(tmp_path / "bad.yaml"))
     output = process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert "unknown method 'grad_cm'. Did you mean 'grad_cam'" in output

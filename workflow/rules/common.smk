@@ -27,6 +27,7 @@ DEVICE = evaluation.runtime["device"]
 GPU = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and shutil.which("nvidia-smi") is not None))
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 
+
 wildcard_constraints:
     dataset="|".join(evaluation.datasets),
     model="|".join(evaluation.models),
@@ -72,11 +73,16 @@ def boxes_table(wildcards):
 
 def supervoxels_store(wildcards):
     """Supervoxels of a method; those of the image alone belong to no model."""
-    method = method_of(wildcards)
-    folder = f"results/{wildcards.dataset}"
-    if method.explainer.features != "image":
-        folder += f"/{wildcards.model}"
-    return f"{folder}/supervoxels/{method.recipe_name}/{wildcards.shard}.zarr"
+    method, w = method_of(wildcards), wildcards
+    if method.explainer.features == "image":
+        return f"results/{w.dataset}/supervoxels/{method.recipe_name}/{w.shard}.zarr"
+    return f"results/{w.dataset}/{w.model}/supervoxels/{method.recipe_name}/{w.shard}.zarr"
+
+
+def gradients_of_recipe(wildcards):
+    """The attribution that a recipe clusters."""
+    w, name = wildcards, evaluation.recipes[wildcards.recipe].gradients_name
+    return f"results/{w.dataset}/{w.model}/gradients/{name}/{w.shard}.zarr"
 
 
 def explain_inputs(wildcards):
@@ -86,9 +92,11 @@ def explain_inputs(wildcards):
     clips = f"results/{wildcards.dataset}/clips/{shard}.zarr"
     gradients = f"{cell}/gradients/{method.gradients_name}/{shard}.zarr"
     return {
-        "supervoxels": {"gradients": gradients, "supervoxels": supervoxels_store(wildcards)}
-        if method.kind == "supervoxels"
-        else {},
+        "supervoxels": (
+            {"gradients": gradients, "supervoxels": supervoxels_store(wildcards)}
+            if method.kind == "supervoxels"
+            else {}
+        ),
         "pixels": {"gradients": gradients},
         "control": {"clips": clips},
         "network": {"clips": clips, "predictions": f"{cell}/predictions/{shard}.parquet"},
@@ -130,7 +138,8 @@ def boxed_datasets():
 def clip_tables(wildcards):
     """Per-clip tables of one metric."""
     datasets = boxed_datasets() if wildcards.metric == "localisation" else None
-    return cells("results/{dataset}/{model}/" + wildcards.metric + "/{method}/{shard}.parquet", datasets)
+    pattern = f"results/{{dataset}}/{{model}}/{wildcards.metric}/{{method}}/{{shard}}.parquet"
+    return cells(pattern, datasets)
 
 
 def summaries():

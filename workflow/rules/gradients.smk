@@ -36,7 +36,11 @@ rule gradients:
     resources:
         gpu=GPU,
     params:
-        code=lambda w: code("gradients.py", "swagv.stages.explain", method_module(evaluation.gradients[w.attribution]), network_module(w)
+        code=lambda w: code(
+            "gradients.py",
+            "swagv.stages.explain",
+            method_module(evaluation.gradients[w.attribution]),
+            network_module(w),
         ),
         spec=lambda w: canonical({"method": evaluation.gradients[w.attribution], "model": model_of(w).spec}),
     script:

@@ -7,10 +7,10 @@ rule summarise:
         "results/logs/summarise/{metric}.log",
     benchmark:
         "results/benchmarks/summarise/{metric}.tsv"
-    conda:
-        "../../envs/swagv.yaml"
     wildcard_constraints:
         metric="insertion_deletion|localisation",
+    conda:
+        "../../envs/swagv.yaml"
     params:
         code=code("summarise.py", "swagv.stages.summarise"),
         spec=canonical({"bootstrap": evaluation.bootstrap}),

@@ -19,8 +19,7 @@ rule supervoxels_of_image:
 rule supervoxels_of_gradient:
     input:
         clips="results/{dataset}/clips/{shard}.zarr",
-        gradients=lambda w: "results/{dataset}/{model}/gradients/"
-        + f"{evaluation.recipes[w.recipe].gradients_name}/{{shard}}.zarr",
+        gradients=gradients_of_recipe,
     output:
         directory("results/{dataset}/{model}/supervoxels/{recipe}/{shard}.zarr"),
     log:
