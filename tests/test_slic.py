@@ -1,11 +1,12 @@
 import numpy as np
 from skimage.segmentation import slic
 
+from swagv.datasets.rendering import render_video
 from swagv.pooling import mean_per_supervoxel
 from swagv.slic import slic_supervoxels
 
 RNG = np.random.default_rng(0)
-FRAMES = np.repeat(np.repeat(RNG.integers(0, 256, (16, 14, 14, 3), dtype=np.uint8), 4, 1), 4, 2)
+FRAMES = render_video(3, 7, num_frames=16).frames[:, 92:148, 132:188]
 
 
 def test_image_recipe_equals_scikit_image_voxel_for_voxel():
