@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +19,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.workflow
 CONFIG = {
-    "datasets": {"tiny": {"type": "rendered", "videos": 4, "shards": 2}},
+    "datasets": {"tiny": {"type": "rendered", "videos": 5, "shards": 2}},
     "models": {"c3d_demo": {}},
     "methods": {"guided_backprop": {}, "swagv_i": {}, "swagv_ig": {}, "centre": {}},
     "metrics": {"insertion_deletion": {"steps": 4}, "localisation": {}},
@@ -60,11 +59,12 @@ class Project:
         assert process.returncode == 0, output
         return output
 
-    def pending(self) -> Counter:
-        """Jobs that Snakemake would run now, by rule and wildcards' method or shard."""
+    def pending(self) -> dict[str, int]:
+        """Number of jobs that Snakemake would run now, by rule."""
         output = self.run("-n")
-        jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*", output, re.M)
-        return Counter(job for job in jobs if job not in ("all", "report", "summarise"))
+        counts = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.M | re.S)
+        jobs = dict(line.split() for line in counts[1].splitlines())
+        return {job: int(n) for job, n in jobs.items() if job not in ("all", "report", "summarise")}
 
     def scores(self) -> dict[str, pd.DataFrame]:
         found = sorted((self.folder / "results").rglob("*.parquet"))
@@ -103,7 +103,7 @@ def test_tables_and_report(finished):
         table = read_table(results / "summary" / f"{metric}.parquet")
         assert set(table.method) == set(CONFIG["methods"])
         assert (table.groupby("method").metric.nunique() == expected).all()
-        assert (table.n == 4).all()
+        assert (table.n == 5).all()
         assert table[["mean", "ci_low", "ci_high"]].notna().all().all()
         assert ((table.ci_low <= table["mean"]) & (table["mean"] <= table.ci_high)).all()
     record = read_provenance(next(results.glob("tiny/c3d_demo/insertion_deletion/swagv_ig/*.parquet")))
@@ -144,7 +144,7 @@ def test_a_new_method_runs_only_itself(project):
 def test_a_new_clip_reruns_only_its_shard(project):
     from swagv.config import Evaluation
 
-    more = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "videos": 5}})
+    more = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "videos": 6}})
     before, after = (Evaluation(c).datasets["tiny"].shards for c in (CONFIG, more))
     moved = [shard for shard in after if after[shard] != before.get(shard)]
     assert len(moved) == 1

@@ -1,0 +1,154 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+
+from swagv.figures import curves_svg, method_style
+from swagv.report import Example, write_report
+
+METHODS = ("centre", "swagv_i")
+CLIPS = ("a@000000", "b@000000", "c@000000")
+BROKEN = "<b>cut & short</b>"
+
+
+def clip_rows(method: str, level: float) -> list[dict]:
+    names = {"dataset": "d", "model": "m", "method": method, "shard": "s0", "target": 0}
+    rows = [
+        names
+        | {"clip_id": clip_id, "status": "ok", "deletion_auc": level, "insertion_auc": 1 - level}
+        | {"deletion_curve": [level + 0.01 * i] * 29, "insertion_curve": [1 - level] * 29}
+        for i, clip_id in enumerate(CLIPS)
+    ]
+    return [*rows, names | {"clip_id": "bad@000000", "status": "NaN attribution"}]
+
+
+def summary_rows(metrics: dict[str, tuple[float, float]]) -> list[dict]:
+    return [
+        {"dataset": "d", "model": "m", "method": method, "metric": metric, "n": 3, "n_failed": 1}
+        | {"mean": value, "ci_low": value - 0.01, "ci_high": value + 0.01}
+        for metric, values in metrics.items()
+        for method, value in zip(METHODS, values, strict=True)
+    ]
+
+
+def save_store(path, attributes, **arrays):
+    group = zarr.create_group(store=str(path))
+    for name, values in arrays.items():
+        group.create_array(name, data=values)
+    group.attrs.update({"clip_ids": list(CLIPS), "status": ["ok"] * 3} | attributes | {"complete": True})
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Arguments of write_report for three ok clips, two of them of one class, and a broken video."""
+
+    def table(name, rows):
+        pd.DataFrame(rows).to_parquet(tmp_path / name)
+        return tmp_path / name
+
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (3, 16, 8, 10, 3), dtype=np.uint8)
+    clips = save_store(tmp_path / "clips" / "s0.zarr", {}, frames=frames, boxes=np.full((3, 16, 4), 2, np.float32))
+    status = {"centre": ["ok"] * 3, "swagv_i": ["one segment", "ok", "ok"]}
+    examples = [
+        Example("d", "m", method, clips, save_store(tmp_path / method / "s0.zarr", {"status": status[method]},
+                attribution=rng.normal(size=(3, 16, 8, 10)).astype(np.float32)))
+        for method in METHODS
+    ]  # fmt: skip
+    said = [
+        {"dataset": "d", "model": "m", "shard": "s0", "clip_id": clip_id, "target": top1, "p_target": 0.9}
+        | {"label": 0, "p_label": 0.9, "top1": top1, "top1_name": f"class{top1}", "p_top1": 0.9, "status": "ok"}
+        for clip_id, top1 in zip(CLIPS, (0, 0, 1), strict=True)
+    ]
+    planned = [{"clip_id": c, "video_id": c[0], "label": "0", "status": "ok", "detail": ""} for c in CLIPS]
+    broken = {"clip_id": "x@000000", "video_id": "x", "label": "0", "status": "unreadable", "detail": BROKEN}
+    games = {"deletion_auc": (0.4, 0.2), "insertion_auc": (0.6, 0.8), "joint": (0.8, 0.4)}
+    return {
+        "insertion_deletion": table("id.parquet", summary_rows(games)),
+        "localisation": table("loc.parquet", summary_rows({"loc_error_value": (25.0, 50.0)})),
+        "clip_tables": [table(f"{m}.parquet", clip_rows(m, v)) for m, v in zip(METHODS, (0.4, 0.2), strict=True)],
+        "manifests": [table("manifest.parquet", [*planned, broken])],
+        "predictions": [table("predictions.parquet", said)],
+        "examples": examples,
+        "provenance": {"note": "<script>alert(1)</script>", "versions": {"torch": "2.x"}},
+    }
+
+
+@pytest.fixture
+def page(run, tmp_path):
+    write_report(tmp_path / "report.html", **run)
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_page_needs_nothing_from_outside(page):
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page) + re.findall(r"url\(([^)]+)\)", page)
+    assert addresses
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in addresses)
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+def test_text_from_the_data_is_escaped(page):
+    assert BROKEN not in page
+    assert "&lt;b&gt;cut &amp; short&lt;/b&gt;" in page
+    assert "&lt;script&gt;" in page
+
+
+def test_best_of_each_column_is_bold_in_the_right_direction(page):
+    bold = re.findall(r'<td class="number best">([\d.]+)<small>([\d.]+) to ([\d.]+)', page)
+    assert bold == [
+        ("0.200", "0.190", "0.210"), ("0.800", "0.790", "0.810"), ("0.400", "0.390", "0.410"), ("25.0", "25.0", "25.0")
+    ]  # fmt: skip
+
+
+def test_failures_and_broken_videos_are_counted(page):
+    assert page.count("<small>1 failed</small>") == 4
+    assert "1 × unreadable" in page
+    assert "NaN attribution" in page
+
+
+def test_accuracy_is_that_of_the_top_class(page):
+    assert "66.7 %" in page
+
+
+def test_clips_of_different_classes_come_first(run, tmp_path):
+    write_report(tmp_path / "two.html", **run, max_clips=2)
+    page = (tmp_path / "two.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h3>(\S+@\d+)", page) == ["a@000000", "c@000000"]
+    # Frames and two methods for each, less the explanation of clip a that failed and says so.
+    assert page.count("<img") == 5
+    assert "one segment" in page
+    assert "frames 1, 6, 11, 16" in page
+
+
+def test_same_inputs_give_the_same_bytes_and_no_left_overs(run, tmp_path):
+    for name in ("one.html", "two.html"):
+        write_report(tmp_path / name, **run)
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_a_metric_that_was_not_run_has_no_table(run, tmp_path):
+    write_report(tmp_path / "half.html", **(run | {"localisation": None}))
+    page = (tmp_path / "half.html").read_text(encoding="utf-8")
+    assert "Insertion and deletion</h2>" in page
+    assert "Localisation</h2>" not in page
+
+
+def test_curves_are_well_formed_and_show_the_direction():
+    clips = pd.DataFrame([row for method in METHODS for row in clip_rows(method, 0.3)])
+    for game, arrow in (("deletion", "lower is better ↓"), ("insertion", "higher is better ↑")):
+        svg = curves_svg(clips, game, METHODS)
+        assert ET.fromstring(svg).tag.endswith("svg")
+        assert arrow in svg
+        assert svg == curves_svg(clips, game, METHODS)
+
+
+def test_style_of_a_method_does_not_depend_on_the_order_of_the_list():
+    style = method_style(METHODS)
+    assert style == method_style(METHODS[::-1])
+    assert len({str(one) for one in method_style([f"m{i}" for i in range(20)]).values()}) == 20
