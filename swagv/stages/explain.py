@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from swagv.errors import NotApplicable
-from swagv.network_batches import batches, load_for_stage
+from swagv.network_batches import load_for_stage
 from swagv.registry import load_object
 from swagv.stores import create_store, open_store
 from swagv.tables import read_rows
@@ -31,18 +31,17 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
     with create_store(out, [row["clip_id"] for row in rows], {"spec": spec}) as writer:
         writer.status = [row["status"] for row in rows]
         good = [index for index, row in enumerate(rows) if row["status"] == "ok"]
-        for batch in tqdm(list(batches(good, runtime["batch_size"])), desc="explain", mininterval=10):
-            inputs = model.preprocess(store["frames"].oindex[list(batch)])
-            target = torch.tensor([rows[index]["target"] for index in batch], device=inputs.device)
+        # One clip at a time: another batch shape rounds gradients differently, and ranks and SLIC magnify the last digit.
+        for index in tqdm(good, desc="explain", mininterval=10):
+            inputs = model.preprocess(store["frames"].oindex[[index]])
+            target = torch.tensor([rows[index]["target"]], device=inputs.device)
             try:
-                found = method(model, inputs, target, [rows[index]["clip_id"] for index in batch]).cpu().numpy()
+                found = method(model, inputs, target, [rows[index]["clip_id"]])[0].cpu().numpy()
             except NotApplicable as reason:
-                for index in good:
-                    writer.status[index] = f"not_applicable: {reason}"
-                break
-            for index, one in zip(batch, found, strict=True):
-                if np.isfinite(one).all():
-                    maps[index] = one
-                else:
-                    writer.status[index] = "attribution is not finite"
+                writer.status[index] = f"not_applicable: {reason}"
+                continue
+            if np.isfinite(found).all():
+                maps[index] = found
+            else:
+                writer.status[index] = "attribution is not finite"
         writer.write("attribution", maps, "float32")

@@ -178,7 +178,9 @@ def test_batch_and_shard_size_change_no_score(finished, tmp_path):
                 assert [list(a) for a in one[column]] == [list(b) for b in two[column]]
 
 
-@pytest.mark.parametrize("stage", ["decode", "gradients", "supervoxels", "explain", "insertion_deletion"])
+@pytest.mark.parametrize(
+    "stage", ["plan", "decode", "predict", "gradients", "supervoxels", "explain", "insertion_deletion", "localisation"]
+)
 def test_killed_in_a_stage_and_run_again_gives_the_same_tables(finished, stage, tmp_path):
     other = Project(tmp_path)
     other.configure(CONFIG)

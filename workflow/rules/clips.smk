@@ -9,7 +9,6 @@ rule render:
         "../../envs/swagv.yaml"
     params:
         code=lambda w: code("render.py", "swagv.stages.plan", method_module(dataset_of(w).spec["dataset"])),
-        spec=lambda w: canonical({key: dataset_of(w).spec[key] for key in ("dataset", "shards")}),
         videos=lambda w: dataset_of(w).shards[w.shard],
     script:
         "../scripts/render.py"
@@ -28,7 +27,7 @@ rule plan:
         "../../envs/swagv.yaml"
     params:
         code=lambda w: code("plan.py", "swagv.stages.plan", method_module(dataset_of(w).spec["dataset"])),
-        spec=lambda w: canonical({key: dataset_of(w).spec[key] for key in ("dataset", "shards", "clips")}),
+        spec=lambda w: canonical({"clips": dataset_of(w).spec["clips"]}),
         videos=lambda w: dataset_of(w).shards[w.shard],
     script:
         "../scripts/plan.py"

@@ -148,5 +148,26 @@ def summaries():
     return [f"results/summary/{name}.parquet" for name in metrics]
 
 
+def stores():
+    """Everything between the videos and the summaries.
+
+    `rule all` asks for it, because Snakemake deletes a job's output before it starts and does not miss a file whose
+    descendants exist: a run killed while it replaced one would otherwise leave old results that look finished.
+    """
+    found = []
+    for dataset in evaluation.datasets.values():
+        folder = f"results/{dataset.name}"
+        shared = ["manifest/{}.parquet", "clips/{}.zarr"]
+        own = ["predictions/{}.parquet", *(f"gradients/{name}/{{}}.zarr" for name in evaluation.gradients)]
+        for name, method in evaluation.recipes.items():
+            (shared if method.explainer.features == "image" else own).append(f"supervoxels/{name}/{{}}.zarr")
+        own += [f"explanations/{name}/{{}}.zarr" for name in evaluation.methods]
+        metrics = [name for name in evaluation.metrics if name != "localisation" or dataset.has_boxes]
+        own += [f"{metric}/{name}/{{}}.parquet" for metric in metrics for name in evaluation.methods]
+        shared += [f"{model}/{path}" for model in evaluation.models for path in own]
+        found += [f"{folder}/{path.format(shard)}" for path in shared for shard in dataset.shards]
+    return found
+
+
 def final_outputs():
-    return [*summaries(), "results/report.html"]
+    return [*stores(), *summaries(), "results/report.html"]

@@ -1,8 +1,8 @@
 """Probe the videos of a shard and choose their clips."""
 
-import json
 from pathlib import Path
 
+from swagv.config import Evaluation
 from swagv.joblog import log_to
 from swagv.runtime import runtime
 from swagv.stages.plan import plan
@@ -12,6 +12,6 @@ plan(
     Path(snakemake.output[0]),
     Path(snakemake.input.videos) if snakemake.input.videos else None,
     snakemake.wildcards.shard,
-    json.loads(snakemake.params.spec),
+    Evaluation(snakemake.config).datasets[snakemake.wildcards.dataset].spec,
     runtime(snakemake.config)["time_limit"],
 )
