@@ -31,7 +31,7 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
     with create_store(out, [row["clip_id"] for row in rows], {"spec": spec}) as writer:
         writer.status = [row["status"] for row in rows]
         good = [index for index, row in enumerate(rows) if row["status"] == "ok"]
-        # One clip at a time: another batch shape rounds gradients differently, and ranks and SLIC magnify the last digit.
+        # One clip at a time: another batch shape rounds gradients otherwise, and ranks and SLIC magnify that.
         for index in tqdm(good, desc="explain", mininterval=10):
             inputs = model.preprocess(store["frames"].oindex[[index]])
             target = torch.tensor([rows[index]["target"]], device=inputs.device)
