@@ -82,6 +82,7 @@ def write_report(
             for title, path in (("Insertion and deletion", insertion_deletion), ("Localisation", localisation))
             if path
         ],
+        headlines=_headlines(read_table(insertion_deletion)) if insertion_deletion else [],
         curves=_curves(clips),
         strips=_strips(examples, predicted, max_clips),
         accuracy=_accuracy(predicted),
@@ -119,6 +120,12 @@ def _table(summary: pd.DataFrame) -> dict:
         ]
         rows.append({"key": key, "n": any_row["n"], "n_failed": any_row["n_failed"], "cells": shown})
     return {"titles": [_TITLES[metric] for metric in metrics], "rows": rows}
+
+
+def _headlines(summary: pd.DataFrame) -> list[dict]:
+    """For each model, the method of the lowest mean deletion + (1 − insertion), with its interval."""
+    joint = summary[(summary.metric == "joint") & summary["mean"].notna()]
+    return joint.loc[joint.groupby(["dataset", "model"], sort=False)["mean"].idxmin()].to_dict("records")
 
 
 def _curves(clips: pd.DataFrame) -> list[tuple[str, list[str]]]:
