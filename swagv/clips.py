@@ -36,6 +36,13 @@ class ClipSelection:
     frame_step: int = 1
     clip_step: int = 8
 
+    def __post_init__(self) -> None:
+        if self.select not in ("centre", "every"):
+            raise ValueError(f"select={self.select!r}: must be 'centre' or 'every'")
+        for name in ("clip_len", "frame_step", "clip_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+
     @property
     def span(self) -> int:
         """Frames of video that one clip covers."""

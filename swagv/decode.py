@@ -14,10 +14,17 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from swagv.errors import DecodeError
+
+if TYPE_CHECKING:
+    import av
+
+# Containers declare a frame more or less than they hold (packed B-frames, rounded durations); not a tenth of them.
+_WHOLE = 0.9
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,16 @@ class Frames:
 
 @dataclass(frozen=True)
 class Probe:
-    """Frames that really decode, their size in pixels, and what went wrong on the way, if anything."""
+    """Frames that really decode, their size in pixels, and what went wrong on the way, if anything.
+
+    `truncated`: less decodes than the container declares, by more than its usual inaccuracy.
+    """
 
     num_frames: int
     height: int
     width: int
     detail: str = ""
+    truncated: bool = False
 
 
 def probe(path: Path | str) -> Probe:
@@ -53,18 +64,33 @@ def probe(path: Path | str) -> Probe:
         raise DecodeError("file not found")
     if path.stat().st_size == 0:
         raise DecodeError("empty file (0 bytes)")
-    count, size, detail = 0, (0, 0), ""
+    count, corrupt, size, error_name, declared = 0, 0, (0, 0), "", 0
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DecodeError("no video stream")
-            for frame in container.decode(video=0):
-                count, size = count + 1, (frame.height, frame.width)
+            stream = container.streams.video[0]
+            declared = stream.frames or _frames_of_duration(container, stream)
+            for frame in container.decode(stream):
+                count, corrupt, size = count + 1, corrupt + frame.is_corrupt, (frame.height, frame.width)
     except av.FFmpegError as error:
-        detail = f"{type(error).__name__} after {count} frames"
+        error_name = type(error).__name__
     if count == 0:
-        raise DecodeError(f"not one frame could be decoded ({detail or 'empty stream'})")
-    return Probe(count, *size, detail)
+        raise DecodeError(f"not one frame could be decoded ({error_name or 'empty stream'})")
+    truncated = count < _WHOLE * declared
+    detail = [f"{count} of {declared} declared frames decode"] if truncated else []
+    detail += [f"{error_name} after {count} frames"] if error_name else []
+    detail += [f"{corrupt} damaged frames"] if corrupt else []
+    return Probe(count, *size, "; ".join(detail), truncated)
+
+
+def _frames_of_duration(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """Frames that the declared duration makes room for; 0 where the container declares none."""
+    if not stream.average_rate:
+        return 0
+    if stream.duration:
+        return int(stream.duration * stream.time_base * stream.average_rate)
+    return int(container.duration / 1_000_000 * stream.average_rate) if container.duration else 0
 
 
 def read_frames(path: Path | str, start_frame: int, num_frames: int, frame_step: int) -> Frames:
@@ -82,8 +108,8 @@ def read_frames(path: Path | str, start_frame: int, num_frames: int, frame_step:
     for name, reader in (("decord", _read_decord), ("pyav", _read_pyav)):
         try:
             frames = reader(str(path), wanted)
-        except (RuntimeError, OSError, ValueError, StopIteration) as error:
-            problems.append(f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        except DecodeError as error:
+            problems.append(f"{name}: {error}")
             continue
         if len(frames) == num_frames:
             return Frames(np.stack(frames), name)
@@ -94,12 +120,18 @@ def read_frames(path: Path | str, start_frame: int, num_frames: int, frame_step:
 def _read_decord(path: str, wanted: range) -> list[np.ndarray]:
     import decord
 
-    reader = decord.VideoReader(path, num_threads=1)
+    # The second is no subclass of the first, and decord.base does not export it.
+    from decord._ffi.base import DECORDError, DECORDLimitReachedError
+
     frames = []
-    for index in range(min(wanted[-1] + 1, len(reader))):
-        frame = reader.next()
-        if index in wanted:
-            frames.append(frame.asnumpy())
+    try:
+        reader = decord.VideoReader(path, num_threads=1)
+        for index in range(min(wanted[-1] + 1, len(reader))):
+            frame = reader.next()
+            if index in wanted:
+                frames.append(frame.asnumpy())
+    except (DECORDError, DECORDLimitReachedError, RuntimeError, StopIteration) as error:
+        raise DecodeError(_first_line(error)) from error
     return frames
 
 
@@ -107,13 +139,21 @@ def _read_pyav(path: str, wanted: range) -> list[np.ndarray]:
     import av
 
     frames = []
-    with av.open(path, metadata_errors="replace") as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index in wanted:
-                frames.append(frame.to_ndarray(format="rgb24"))
-            if index >= wanted[-1]:
-                break
+    try:
+        with av.open(path, metadata_errors="replace") as container:
+            for index, frame in enumerate(container.decode(video=0)):
+                if index in wanted:
+                    # Rotation in the metadata is applied, as decord does.
+                    frames.append(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+                if index >= wanted[-1]:
+                    break
+    except av.FFmpegError as error:
+        raise DecodeError(_first_line(error)) from error
     return frames
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 class Decoder:

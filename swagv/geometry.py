@@ -28,6 +28,11 @@ class Geometry:
     resize: tuple[int, int] | int = (128, 171)
     crop: int = 112
 
+    def __post_init__(self) -> None:
+        sides = [self.resize] if isinstance(self.resize, int) else list(self.resize)
+        if self.crop < 1 or min(sides) < self.crop:
+            raise ValueError(f"resize={self.resize}, crop={self.crop}: the crop must be at least 1 and fit the resize")
+
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Size (height, width) of a frame after the resize and before the crop."""
         if isinstance(self.resize, int):

@@ -7,13 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 FEATURES = ("image", "image+gradient", "gradient")
+# Labels are uint16, and connectivity makes more supervoxels than are asked for.
+MAX_SEGMENTS = 20_000
 
 
 @dataclass(frozen=True)
 class Supervoxels:
-    """labels (T, H, W) uint16 from 0; `n_final`: how many there are after connectivity is enforced."""
+    """One clip's supervoxels.
+
+    Parameters
+    ----------
+    labels
+        (T, H, W) uint16 from 0.
+    n_seeded
+        Clusters that SLIC's regular grid starts from; `n_segments` is only a hint for it.
+    n_final
+        Supervoxels after connectivity is enforced.
+    """
 
     labels: np.ndarray
+    n_seeded: int
     n_final: int
 
 
@@ -47,10 +60,11 @@ def slic_supervoxels(
     Raises
     ------
     ValueError
-        If the gradient holds NaN or infinity.
+        If the gradient holds NaN or infinity, or there are more supervoxels than uint16 can number.
     """
     from skimage.color import rgb2lab
     from skimage.segmentation import slic
+    from skimage.util import regular_grid
 
     channels = []
     if "image" in features:
@@ -69,7 +83,11 @@ def slic_supervoxels(
         start_label=0,
         spacing=(spacing, 1, 1),
     )
-    return Supervoxels(labels.astype(np.uint16), int(labels.max()) + 1)
+    n_final = int(labels.max()) + 1
+    if n_final > np.iinfo(np.uint16).max + 1:
+        raise ValueError(f"{n_final} supervoxels from n_segments={n_segments}: at most 65536 can be kept")
+    n_seeded = int(np.zeros(labels.shape, bool)[regular_grid(labels.shape, n_segments)].size)
+    return Supervoxels(labels.astype(np.uint16), n_seeded, n_final)
 
 
 def _to_lightness_range(gradient: np.ndarray) -> np.ndarray:

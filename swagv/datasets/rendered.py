@@ -23,6 +23,10 @@ class RenderedDataset:
     seed: int = 2022
     videos: int = 24
 
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.videos < 1:
+            raise ValueError(f"seed={self.seed}, videos={self.videos}: need a seed from 0 and at least 1 video")
+
     def list_videos(self) -> list[Video]:
         """All videos; paths are relative to the shard's render folder."""
         return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Control(Explainer):
     """A map (H, W) for each clip, equal in all its frames."""
-
-    needs_network: ClassVar[bool] = False
 
     def frame_map(self, height: int, width: int, clip_id: str) -> np.ndarray:
         """The map (height, width) float64 of one clip."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,13 +22,14 @@ class Explainer:
     Modules of methods import torch only inside functions: the workflow reads settings without it.
     """
 
-    needs_network: ClassVar[bool] = True
-
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:
         """Attribution N,T,H,W of the classes `target` (N,) int64."""
         raise TypeError(f"{type(self).__name__} does not say how to explain")
+
+    def check(self, model: VideoClassifier) -> None:
+        """Raise `swagv.errors.NotApplicable` for a setting that no clip of this model can meet, without running it."""
 
 
 @dataclass(frozen=True)

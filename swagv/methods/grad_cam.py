@@ -26,6 +26,10 @@ class GradCam(Explainer):
 
     layer: str = ""
 
+    def check(self, model: VideoClassifier) -> None:
+        """As `Explainer.check`: the layer must exist."""
+        model.layer(self.layer or model.cam_layer)
+
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:
@@ -37,8 +41,16 @@ class GradCam(Explainer):
 
 
 def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Output A of a layer, N,K,t,h,w, and the gradient of the target's logit with respect to it."""
+    """Output A of a layer, N,K,t,h,w, and the gradient of the target's logit with respect to it.
+
+    Raises
+    ------
+    NotApplicable
+        If there is no such layer, the network does not use it, or it does not give a map in time and space.
+    """
     import torch
+
+    from swagv.errors import NotApplicable
 
     captured: list[Tensor] = []
 
@@ -50,6 +62,9 @@ def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer:
     try:
         with torch.enable_grad():
             score = model(clips).gather(1, target[:, None]).sum()
+            if not captured or captured[-1].ndim != 5:
+                given = f"gives {tuple(captured[-1].shape)}" if captured else "is not used"
+                raise NotApplicable(f"layer {layer!r} {given}; a map in time and space, N,K,t,h,w, is needed")
             gradient = torch.autograd.grad(score, captured[-1])[0]
     finally:
         handle.remove()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swagv.methods.explainer import Explainer
+from swagv.methods.explainer import REDUCTIONS, Explainer
 from swagv.pooling import mean_per_supervoxel
-from swagv.slic import FEATURES, slic_supervoxels
+from swagv.slic import FEATURES, MAX_SEGMENTS, slic_supervoxels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How supervoxels are made. Recipes on the image alone know no network and are shared by all."""
+    """How supervoxels are made. Recipes on the image alone know no network and are shared by all.
+
+    A weight that the features do not use is 0.
+    """
 
     features: str
     n_segments: int
@@ -30,14 +33,9 @@ class Recipe:
     spacing: float
 
     def __str__(self) -> str:
-        parts = [self.features, f"n{self.n_segments}"]
-        if "image" in self.features:
-            parts.append(f"wc{self.w_color:g}")
-        if "gradient" in self.features:
-            parts.append(f"wg{self.w_grad:g}")
-        if self.spacing != 1:
-            parts.append(f"s{self.spacing:g}")
-        return "-".join(parts)
+        numbers = {"wc": self.w_color, "wg": self.w_grad, "s": self.spacing if self.spacing != 1 else 0}
+        named = [f"{name}{number!r}".removesuffix(".0") for name, number in numbers.items() if number]
+        return "-".join([self.features, f"n{self.n_segments}", *named])
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,17 @@ class SwagV(Explainer):
         for name in ("n_segments", "w_color", "w_grad", "spacing"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be greater than 0")
+        if self.n_segments > MAX_SEGMENTS:
+            raise ValueError(f"n_segments={self.n_segments}: must be at most {MAX_SEGMENTS}")
+        if self.reduce not in REDUCTIONS:
+            raise ValueError(f"reduce={self.reduce!r}: must be one of {', '.join(REDUCTIONS)}")
 
     @property
     def recipe(self) -> Recipe:
         """The part of the settings that decides the supervoxels."""
-        return Recipe(self.features, self.n_segments, self.w_color, self.w_grad, self.spacing)
+        w_color = float(self.w_color) if "image" in self.features else 0.0
+        w_grad = float(self.w_grad) if "gradient" in self.features else 0.0
+        return Recipe(self.features, self.n_segments, w_color, w_grad, float(self.spacing))
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from swagv.errors import NotApplicable
 from swagv.geometry import Geometry
 
 
@@ -80,11 +81,11 @@ class VideoClassifier(nn.Module):
 
         Raises
         ------
-        ValueError
+        NotApplicable
             If there is none; the message lists the top-level names.
         """
         try:
             return self.network.get_submodule(name)
         except AttributeError:
             names = ", ".join(name for name, _ in self.network.named_children())
-            raise ValueError(f"the network has no layer {name!r}; its layers are {names}") from None
+            raise NotApplicable(f"the network has no layer {name!r}; its layers are {names}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,16 @@ def decode(manifest: Path, out: Path, boxes: Path | None, spec: dict[str, Any], 
                 store.status[index] = f"unreadable: {error}"
                 continue
             readers[index] = found.reader
-            crops[index] = _boxes_of(row, truth.get(row["video_id"], {}), clip_len, geometry)
+            size = found.frames.shape[1:3]
+            crops[index] = _boxes_of(row, truth.get(row["video_id"], {}), clip_len, geometry, size)
         store.write("frames", frames, "uint8")
         store.write("boxes", crops, "float32", missing=np.nan)
 
 
-def _boxes_of(row: dict[str, Any], truth: dict, clip_len: int, geometry: Geometry) -> np.ndarray:
+def _boxes_of(
+    row: dict[str, Any], truth: Mapping[int, tuple], clip_len: int, geometry: Geometry, size: tuple[int, int]
+) -> np.ndarray:
+    """Boxes (T, 4) of a clip whose decoded frames have `size`: the manifest's is that before a rotation."""
     indices = row["start_frame"] + row["frame_step"] * np.arange(clip_len)
     boxes = np.array([truth.get(int(index), (np.nan,) * 4) for index in indices])
-    return geometry.boxes(boxes, row["height"], row["width"]).astype(np.float32)
+    return geometry.boxes(boxes, *size).astype(np.float32)

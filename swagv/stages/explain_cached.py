@@ -8,18 +8,22 @@ from typing import Any
 from swagv.pooling import mean_per_supervoxel
 from swagv.registry import load_object
 from swagv.stores import create_store, ok_rows, open_store
+from swagv.tables import read_rows
 
 
-def explain_control(clips: Path, out: Path, spec: dict[str, Any]) -> None:
-    """Write ``attribution`` (n,T,H,W) float32 of a control."""
-    store = open_store(clips)
+def explain_control(clips: Path, predictions: Path, out: Path, spec: dict[str, Any]) -> None:
+    """Write ``attribution`` (n,T,H,W) float32 of a control, for the clips that have a target, as for any method."""
+    store, rows = open_store(clips), read_rows(predictions)
     method = load_object(spec["method"]["object"])(**spec["method"]["settings"])
     shape, clip_ids = store["frames"].shape[1:4], store.attrs["clip_ids"]
-    status, good = ok_rows(store)
+    status = [row["status"] for row in rows]
     with create_store(out, clip_ids, {"spec": spec}) as writer:
         writer.status = status
-        rows = [method.volume(shape, clip_id) if index in good else None for index, clip_id in enumerate(clip_ids)]
-        writer.write("attribution", rows, "float32")
+        maps = [
+            method.volume(shape, clip_id) if value == "ok" else None
+            for clip_id, value in zip(clip_ids, status, strict=True)
+        ]
+        writer.write("attribution", maps, "float32")
 
 
 def explain_pixels(gradients: Path, out: Path, spec: dict[str, Any]) -> None:

@@ -58,6 +58,8 @@ def _clips_of(row: dict[str, Any], decoder: Decoder, selection: ClipSelection) -
     except DecodeError as error:
         return [no_clip | {"status": "unreadable", "detail": str(error)}]
     row = row | {"num_frames": found.num_frames, "height": found.height, "width": found.width}
+    if found.truncated:
+        return [no_clip | row | {"status": "truncated", "detail": found.detail}]
     starts = selection.starts(found.num_frames)
     if not starts:
         detail = f"{found.num_frames} frames; a clip spans {selection.span}. {found.detail}".strip()

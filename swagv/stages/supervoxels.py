@@ -13,7 +13,7 @@ from swagv.stores import create_store, ok_rows, open_store
 
 
 def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, Any]) -> None:
-    """Write ``labels`` (n,T,H,W) uint16; the final number of supervoxels of each clip is the attribute `n_final`.
+    """Write ``labels`` (n,T,H,W) uint16; attributes `n_seeded` and `n_final` count supervoxels of each clip.
 
     Parameters
     ----------
@@ -25,12 +25,13 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
     stores = [open_store(path) for path in (clips, gradients) if path]
     status, good = ok_rows(*stores)
     labels: list[np.ndarray | None] = [None] * len(status)
-    n_final = [0] * len(status)
-    with create_store(out, stores[0].attrs["clip_ids"], {"n_final": n_final, "spec": spec}) as writer:
+    n_seeded, n_final = [0] * len(status), [0] * len(status)
+    counts = {"n_seeded": n_seeded, "n_final": n_final}
+    with create_store(out, stores[0].attrs["clip_ids"], counts | {"spec": spec}) as writer:
         for index in tqdm(good, desc="supervoxels", mininterval=10):
             gradient = stores[1]["attribution"][index] if gradients else None
             found = slic_supervoxels(stores[0]["frames"][index], gradient, **spec["recipe"])
-            labels[index], n_final[index] = found.labels, found.n_final
+            labels[index], n_seeded[index], n_final[index] = found.labels, found.n_seeded, found.n_final
             if found.n_final < 2:
                 status[index] = "one_supervoxel"
         writer.status = status

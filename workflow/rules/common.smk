@@ -90,6 +90,7 @@ def explain_inputs(wildcards):
     method = method_of(wildcards)
     cell, shard = f"results/{wildcards.dataset}/{wildcards.model}", wildcards.shard
     clips = f"results/{wildcards.dataset}/clips/{shard}.zarr"
+    predictions = f"{cell}/predictions/{shard}.parquet"
     gradients = f"{cell}/gradients/{method.gradients_name}/{shard}.zarr"
     return {
         "supervoxels": (
@@ -98,8 +99,8 @@ def explain_inputs(wildcards):
             else {}
         ),
         "pixels": {"gradients": gradients},
-        "control": {"clips": clips},
-        "network": {"clips": clips, "predictions": f"{cell}/predictions/{shard}.parquet"},
+        "control": {"clips": clips, "predictions": predictions},
+        "network": {"clips": clips, "predictions": predictions},
     }[method.kind]
 
 
