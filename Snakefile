@@ -3,10 +3,10 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# Another --configfile stands in for the demo; several are merged in their order.
-if not config:
+# Another --configfile stands in for the demo; several are merged in their order, and --config goes on top of either.
+if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: workflow.source_path("config/config.yaml")
 
 
 include: "workflow/rules/common.smk"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
 from swagv.config import Evaluation, load_config
-from swagv.errors import SwagvError
+from swagv.errors import ConfigError, NotApplicable, SwagvError
 
 _LISTS = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "datasets": DATASETS}
 
@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     listing = commands.add_parser("list", help="what can be named in a configuration")
     listing.add_argument("what", choices=sorted(_LISTS))
     check = commands.add_parser("check", help="check a configuration without running anything")
-    check.add_argument("config", type=Path)
+    check.add_argument("config", help="a YAML file; - reads standard input")
+    check.add_argument("--build", action="store_true", help="load every network's weights as well")
     train = commands.add_parser("train", help="train a demo network on rendered videos")
     train.add_argument("model")
     train.add_argument("--out", type=Path, required=True, help="safetensors file to write")
@@ -41,18 +42,33 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    evaluation = Evaluation(load_config(given.config))
+    evaluation = Evaluation(load_config("/dev/stdin" if given.config == "-" else given.config))
+    if given.build:
+        _build_models(evaluation)
     shards = sum(len(dataset.shards) for dataset in evaluation.datasets.values())
     print(f"{given.config}: {shards} shards x {len(evaluation.models)} models x {len(evaluation.methods)} methods")
     return 0
 
 
+def _build_models(evaluation: Evaluation) -> None:
+    """Build each network once and show it to every method: what does not fit is found here, in seconds."""
+    from swagv.models.build import build_model
+
+    for given in evaluation.models.values():
+        model = build_model(given.spec["card"], given.spec["weights"])
+        for method in evaluation.methods.values():
+            try:
+                method.explainer.check(model)
+            except NotApplicable as reason:
+                raise ConfigError(f"method {method.name!r} on model {given.name!r}: {reason}") from reason
+
+
 def _train(given: argparse.Namespace) -> int:
-    from swagv.training import Recipe, train
+    from swagv.training import TrainingRecipe, train
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     changed = {} if given.learning_rate is None else {"learning_rate": given.learning_rate}
-    accuracy = train(given.model, given.out, Recipe(**changed))
+    accuracy = train(given.model, given.out, TrainingRecipe(**changed))
     print(f"{given.out}: held-out top-1 accuracy {accuracy:.3f}")
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import jsonschema
 import yaml
@@ -25,7 +25,12 @@ from swagv.models.cards import ModelCard
 from swagv.registry import did_you_mean, load_object
 from swagv.runtime import runtime
 
-SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+# A link to workflow/schemas/, so that an installed package has it too.
+SCHEMA = Path(__file__).with_name("config.schema.yaml")
+
+
+# Folders that stand beside those of the datasets, and of the models, in the results.
+_FOLDERS = {"dataset": {"benchmarks", "logs", "summary"}, "model": {"clips", "manifest", "supervoxels", "videos"}}
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,10 @@ class Evaluation:
             for name, given in config["metrics"].items()
         }
         self._check_pairs()
+        if "localisation" in self.metrics and not any(dataset.has_boxes for dataset in self.datasets.values()):
+            raise ConfigError(
+                "metrics.localisation needs true boxes and no dataset has any: set a dataset's `boxes`, or leave it out"
+            )
 
     def _check_pairs(self) -> None:
         for dataset in self.datasets.values():
@@ -145,6 +154,9 @@ class Evaluation:
                     f"methods {other.name!r} and {method.name!r} would share the gradient cache "
                     f"{method.gradients_name!r} with different settings; rename one"
                 )
+        for kind, names in {"dataset": self.datasets, "model": self.models}.items():
+            for name in names.keys() & _FOLDERS[kind]:
+                raise ConfigError(f"{kind} {name!r} would share its folder of the results; choose another name")
 
     @cached_property
     def gradients(self) -> dict[str, dict[str, Any]]:
@@ -160,9 +172,15 @@ class Evaluation:
 def load_config(path: Path | str) -> dict[str, Any]:
     """The mapping in a YAML file."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise ConfigError(f"configuration not found: {path}")
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} holds a {type(found).__name__}; it must be a mapping of keys to values")
+    return found
 
 
 def canonical(value: Any) -> str:
@@ -170,7 +188,16 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
+def _check_keys(value: Any, where: str) -> None:
+    """YAML reads `1:` as a number and `on:` as true; names are text."""
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if not isinstance(key, str):
+            raise ConfigError(f"key {key!r} at {where} is a {type(key).__name__}; put it in quotes")
+        _check_keys(inner, f"{where}.{key}".removeprefix("the top level."))
+
+
 def _check_schema(config: Mapping[str, Any]) -> None:
+    _check_keys(config, "the top level")
     validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
     error = next(iter(sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))), None)
     if error is None:
@@ -188,20 +215,37 @@ def _check_schema(config: Mapping[str, Any]) -> None:
 def _settings(factory: Any, what: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a dataclass (or a partial of one) with its defaults filled in; wrong ones are explained."""
     cls = factory.func if isinstance(factory, partial) else factory
-    known = sorted(field.name for field in fields(cls))
-    for key in given:
+    known, hints = sorted(field.name for field in fields(cls)), get_type_hints(cls)
+    for key, value in given.items():
         if key not in known:
             raise ConfigError(
                 f"{what} has no setting {key!r}.{did_you_mean(key, known)} Known: {', '.join(known) or 'none'}"
             )
+        if not _fits(value, hints[key]):
+            wanted = hints[key].__name__ if isinstance(hints[key], type) else hints[key]
+            raise ConfigError(f"{what}: {key} is {value!r}, a {type(value).__name__}; it must be {wanted}")
     try:
         return json.loads(json.dumps(asdict(factory(**given))))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{what}: {error}") from error
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a YAML value is what a dataclass field says; kinds that YAML does not have are left to the class."""
+    options = get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and len(value) == len(options) and all(map(_fits, value, options))
+    if options:
+        return any(_fits(value, option) for option in options)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in (str, bool) else True
+
+
 def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
     cls = DATASETS.load(given["type"])
+    if not hasattr(cls, "list_videos"):
+        raise ConfigError(f"dataset {name!r}: {given['type']!r} has no list_videos; it is not a dataset")
     own = {key: value for key, value in given.items() if key not in ("type", "shards", "clips", "geometry")}
     settings = _settings(cls, f"dataset {name!r}", own)
     dataset = cls(**settings)
@@ -221,6 +265,8 @@ def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
 def _model(name: str, given: Mapping[str, Any]) -> Model:
     registered = given.get("type", name)
     card = MODELS.load(registered)
+    if not isinstance(card, ModelCard):
+        raise ConfigError(f"model {name!r}: {registered!r} is a {type(card).__name__}, not a swagv ModelCard")
     weights = given.get("weights", "default")
     path = card.weights if weights == "default" else Path(weights)
     if path is None or not path.is_file():
@@ -245,9 +291,11 @@ def _digest_of(path: Path) -> str:
 def _method(name: str, given: Mapping[str, Any]) -> Method:
     registered = given.get("type", name)
     factory = METHODS.load(registered)
-    settings = _settings(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
-    # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
     cls = factory.func if isinstance(factory, partial) else factory
+    if not (isinstance(cls, type) and issubclass(cls, Explainer)):
+        raise ConfigError(f"method {name!r}: {registered!r} is not a swagv Explainer")
+    # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
+    settings = _settings(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
     explainer = cls(**settings)
     if isinstance(explainer, SwagV):
         attribution = METHODS.load(explainer.attribution)

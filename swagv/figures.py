@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 import pandas as pd
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 _ARROW = {"deletion": "lower is better ↓", "insertion": "higher is better ↑"}
 # Eight dash patterns: no two of the usual eight methods share one, so the curves can be told apart in grey.
@@ -41,7 +39,8 @@ def curves_svg(clips: pd.DataFrame, game: str, methods: Sequence[str]) -> str:
     """
     style = method_style(methods)
     with matplotlib.rc_context({"svg.hashsalt": "swagv", "svg.fonttype": "none", "font.size": 9}):
-        figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.add_subplot()
         for method, rows in clips[clips.status == "ok"].groupby("method"):
             curves = np.stack(rows[f"{game}_curve"].to_list())
             x, mean = np.linspace(0, 1, curves.shape[1]), curves.mean(0)
@@ -56,6 +55,5 @@ def curves_svg(clips: pd.DataFrame, game: str, methods: Sequence[str]) -> str:
             axes.legend(fontsize=7, ncols=2, frameon=False, handlelength=3.5)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-        plt.close(figure)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

@@ -6,6 +6,7 @@ import ast
 import hashlib
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -27,23 +28,33 @@ def _parse(path: Path) -> tuple[str, frozenset[str]]:
     return ast.dump(tree), frozenset(imported)
 
 
-def _file_of(module: str) -> Path | None:
-    """The file of a module of this package; packages themselves (``__init__``) hold no logic and do not count."""
+def _file_of(module: str, packages: frozenset[str]) -> Path | None:
+    """The file of a module of one of `packages`; ``__init__`` files of this package hold no logic and do not count."""
     parts = module.split(".")
-    path = _PACKAGE.joinpath(*parts[1:]).with_suffix(".py") if len(parts) > 1 else None
-    return path if parts[0] == _PACKAGE.name and path is not None and path.is_file() else None
+    if parts[0] == _PACKAGE.name:
+        path = _PACKAGE.joinpath(*parts[1:]).with_suffix(".py") if len(parts) > 1 else None
+    elif parts[0] in packages:
+        try:
+            found = find_spec(module)
+        except ModuleNotFoundError:  # `from module import name` may name an object
+            return None
+        path = Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
+    else:
+        return None
+    return path if path is not None and path.is_file() else None
 
 
 def imported_modules(entries: Iterable[str]) -> dict[str, Path]:
-    """Modules of this package that the entry modules import, directly or not, themselves included.
+    """Modules of this package and of the entries' own that the entries import, directly or not, themselves included.
 
     The catalogue of names is left out: a new name changes no stage, since stages are given objects, not names.
     """
     found: dict[str, Path] = {}
     todo = list(entries)
+    packages = frozenset(module.split(".")[0] for module in todo)
     while todo:
         module = todo.pop()
-        path = _file_of(module)
+        path = _file_of(module, packages)
         if path is None or module in found or module in _NOT_CODE:
             continue
         found[module] = path

@@ -24,6 +24,9 @@ def load_for_stage(model_spec: dict[str, Any], device: str, threads: int) -> Vid
     """The model of a stage on its device, in the memory layout that is fastest for 3-D convolutions."""
     # With a single thread PyTorch leaves oneDNN for a 3-D convolution that is four times slower.
     torch.set_num_threads(max(threads, 2))
+    # float32 means float32: on a GPU PyTorch would round convolutions to 10 bits, and time its way to another kernel.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     model = build_model(model_spec["card"], model_spec["weights"])
     model = model.to(pick_device(device))
     model.network.to(memory_format=torch.channels_last_3d)

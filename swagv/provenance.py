@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,8 +20,14 @@ def _git_commit() -> str:
     root = Path(__file__).parents[1]
     if not (root / ".git").exists():
         return "not a checkout"
-    call = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return call.stdout.strip() or "unknown"
+    if shutil.which("git") is None:
+        return "unknown: no git"
+    git = ["git", "--no-optional-locks", "-C", str(root)]
+    commit, changes = (
+        subprocess.run([*git, *call], capture_output=True, text=True, check=False).stdout.strip()
+        for call in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+    )
+    return f"{commit} with changes" if commit and changes else commit or "unknown"
 
 
 @cache
@@ -44,13 +51,13 @@ def provenance(stage: str, spec: Mapping[str, Any], device: str = "cpu") -> dict
     spec
         The resolved settings of just this stage: the method and model cards of the file.
     device
-        Where the network ran.
+        Where the network ran; always in float32, without TF32 (`swagv.network_batches.load_for_stage`).
     """
     return {
         "stage": stage,
         "spec": spec,
         "device": device,
-        "precision": spec.get("precision", "fp32"),
+        "precision": "fp32",
         "versions": _versions(),
         "git_commit": _git_commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -46,9 +46,9 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    for file in files:
-        descriptor = os.open(file, os.O_RDONLY)
+    """Bring files and the folders that name them to the disk."""
+    for entry in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        descriptor = os.open(entry, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -11,6 +11,8 @@ import jinja2
 import pandas as pd
 
 from swagv.figures import curves_svg
+from swagv.metrics.insertion_deletion import InsertionDeletion
+from swagv.metrics.localisation import Localisation
 from swagv.publish import publish
 from swagv.stores import open_store
 from swagv.tables import read_table
@@ -27,7 +29,7 @@ _TITLES = {
     "loc_error_mean_oracle": "mean, oracle ↓",
     "loc_error_energy_oracle": "energy, oracle ↓",
 }
-_HIGHER_IS_BETTER = {"insertion_auc"}
+_HIGHER_IS_BETTER = InsertionDeletion.higher_is_better | Localisation.higher_is_better
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def write_report(
     *,
     insertion_deletion: Path | None,
     localisation: Path | None,
-    clip_tables: Sequence[Path],
+    clip_tables: Mapping[str, Sequence[Path]],
     manifests: Sequence[Path],
     predictions: Sequence[Path],
     examples: Sequence[Example],
@@ -59,8 +61,10 @@ def write_report(
     ----------
     insertion_deletion, localisation
         Summary tables; None for a metric that was not run.
-    clip_tables, manifests, predictions
-        Per-clip tables, manifests and predictions of all shards.
+    clip_tables
+        Metric -> its per-clip tables, of all shards.
+    manifests, predictions
+        Of all shards.
     examples
         Where frames and explanations of the filmstrips are.
     max_clips
@@ -68,9 +72,9 @@ def write_report(
     provenance
         Shown at the end, nested values as JSON.
     """
-    clips = pd.concat([read_table(path) for path in clip_tables], ignore_index=True)
-    plans = pd.concat([read_table(path) for path in manifests], ignore_index=True)
-    predicted = pd.concat([read_table(path) for path in predictions], ignore_index=True)
+    scored = {metric: _concat(paths) for metric, paths in clip_tables.items()}
+    plans, predicted = _concat(manifests), _concat(predictions)
+    problems = _problems(plans, predicted)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -83,17 +87,32 @@ def write_report(
             if path
         ],
         headlines=_headlines(read_table(insertion_deletion)) if insertion_deletion else [],
-        curves=_curves(clips),
+        curves=_curves(scored["insertion_deletion"]) if insertion_deletion else [],
         strips=_strips(examples, predicted, max_clips),
         accuracy=_accuracy(predicted),
-        clip_count=int((plans.status == "ok").sum()),
-        problems=plans[plans.status != "ok"].to_dict("records"),
-        problem_counts=plans[plans.status != "ok"].status.value_counts().sort_index().to_dict(),
-        failures=_failures(clips),
+        clip_count=predicted[predicted.status == "ok"].clip_id.nunique(),
+        problems=problems.to_dict("records"),
+        problem_counts=problems.status.value_counts().sort_index().to_dict(),
+        damaged=plans[(plans.status == "ok") & (plans.detail.fillna("") != "")].to_dict("records"),
+        failures=[row for metric, clips in scored.items() for row in _failures(metric, clips)],
         provenance={key: _readable(value) for key, value in provenance.items()},
     )
     with publish(out) as partial:
         partial.write_text(html, encoding="utf-8")
+
+
+def _concat(paths: Sequence[Path]) -> pd.DataFrame:
+    return pd.concat([read_table(path) for path in paths], ignore_index=True)
+
+
+def _problems(plans: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Clips that no model could be given: video_id, status and, where it is longer than that, detail."""
+    planned = plans.loc[plans.status != "ok", ["clip_id", "video_id", "status", "detail"]]
+    late = predicted.groupby("clip_id").filter(lambda rows: (rows.status != "ok").all()).drop_duplicates("clip_id")
+    late = late[~late.clip_id.isin(planned.clip_id)]
+    status, detail = late.status.str.split(": ", n=1).str[0], late.status.str.split(": ", n=1).str[1].fillna("")
+    late = pd.DataFrame({"clip_id": late.clip_id, "video_id": late.clip_id, "status": status, "detail": detail})
+    return pd.concat([planned, late], ignore_index=True)
 
 
 def _readable(value: object) -> str:
@@ -108,7 +127,7 @@ def _table(summary: pd.DataFrame) -> dict:
     best = {}
     for (dataset, model, metric), group in summary.groupby(["dataset", "model", "metric"]):
         if group["mean"].notna().any():
-            best[dataset, model, metric] = group["mean"].max() if metric in _HIGHER_IS_BETTER else group["mean"].min()
+            best[dataset, model, metric] = group["mean"].max() if _HIGHER_IS_BETTER.get(metric) else group["mean"].min()
     rows = []
     for key in keys:
         found = [cells.get((*key, metric)) for metric in metrics]
@@ -144,11 +163,12 @@ def _accuracy(predicted: pd.DataFrame) -> list[dict]:
     ]
 
 
-def _failures(clips: pd.DataFrame) -> list[dict]:
+def _failures(metric: str, clips: pd.DataFrame) -> list[dict]:
     bad = clips[clips.status != "ok"]
     counted = bad.groupby(["dataset", "model", "method", "status"], sort=False).size()
     return [
-        dict(zip(("dataset", "model", "method", "status", "n"), (*key, n), strict=True)) for key, n in counted.items()
+        {"metric": metric} | dict(zip(("dataset", "model", "method", "status", "n"), (*key, n), strict=True))
+        for key, n in counted.items()
     ]
 
 

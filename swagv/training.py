@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from swagv.datasets.rendering import MOTIONS, render_video, write_video
 from swagv.decode import read_frames
+from swagv.errors import ConfigError
 from swagv.geometry import Geometry
 from swagv.models.build import build_model
 from swagv.models.classifier import VideoClassifier
@@ -28,7 +29,7 @@ TRAINING_SEED, HELD_OUT_SEED = 10_000_000, 20_000_000
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """Everything that decides the trained weights.
 
     Parameters
@@ -49,7 +50,7 @@ class Recipe:
     seed: int = 0
 
 
-def train(model_name: str, out: Path, recipe: Recipe | None = None, held_out_videos: int = 300) -> float:
+def train(model_name: str, out: Path, recipe: TrainingRecipe | None = None, held_out_videos: int = 300) -> float:
     """Train a demo network from scratch and save it with its recipe and held-out accuracy in the file's metadata.
 
     Parameters
@@ -66,11 +67,11 @@ def train(model_name: str, out: Path, recipe: Recipe | None = None, held_out_vid
     float
         Top-1 accuracy on the held-out videos, in [0, 1].
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or TrainingRecipe()
     torch.manual_seed(recipe.seed)
     model = build_model(model_name, weights=None)
     if model.categories != MOTIONS:
-        raise ValueError(
+        raise ConfigError(
             f"{model_name!r} names {len(model.categories)} categories; only demo networks are trained here"
         )
     frames, labels = _render_set(TRAINING_SEED, recipe.videos)
@@ -111,7 +112,7 @@ def _render_set(seed: int, videos: int) -> tuple[np.ndarray, Tensor]:
     return np.stack(clips), torch.tensor([value % len(MOTIONS) for value in seeds])
 
 
-def _fit(model: VideoClassifier, frames: np.ndarray, labels: Tensor, recipe: Recipe) -> None:
+def _fit(model: VideoClassifier, frames: np.ndarray, labels: Tensor, recipe: TrainingRecipe) -> None:
     batches = len(frames) // recipe.batch_size
     optimiser = torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from swagv.clips import Video
+from swagv.datasets.boxes import BOX_COLUMNS, check_columns
 from swagv.errors import ConfigError
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
@@ -42,12 +43,12 @@ class FolderDataset:
             If a file or folder of the settings is absent, a listed path leaves the root, or two videos share an id.
         """
         root = Path(self.root)
-        if not root.is_dir():
+        if not self.root or not root.is_dir():
             raise ConfigError(
                 f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos"
             )
-        if self.boxes and not Path(self.boxes).is_file():
-            raise ConfigError(f"boxes table not found: {self.boxes!r}")
+        if self.boxes:
+            check_columns(self.boxes, BOX_COLUMNS)
         videos: dict[str, Video] = {}
         for relative, label in self._entries(root):
             video_id = str(relative.with_suffix("")).replace("\\", "/")
@@ -63,15 +64,14 @@ class FolderDataset:
 
     def _entries(self, root: Path) -> list[tuple[Path, str]]:
         if not self.labels:
-            found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+            found = (path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+            # macOS leaves a "._name" beside each file that it copies.
+            found = (path.relative_to(root) for path in found if path.is_file() and not path.name.startswith("._"))
             return [(path, path.parent.name) for path in sorted(found)]
-        if not Path(self.labels).is_file():
-            raise ConfigError(f"labels table not found: {self.labels!r}")
+        check_columns(self.labels, ["path", "label"])
         entries = []
-        with Path(self.labels).open(newline="", encoding="utf-8") as file:
+        with Path(self.labels).open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file):
-                if not {"path", "label"} <= row.keys():
-                    raise ConfigError(f"{self.labels}: columns are {', '.join(row)}; need path,label")
                 if not (root / row["path"]).resolve().is_relative_to(root.resolve()):
                     raise ConfigError(f"{self.labels}: {row['path']!r} leads out of {self.root!r}")
                 entries.append((Path(row["path"]), row["label"]))

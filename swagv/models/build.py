@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from swagv.catalogue import MODELS
@@ -53,11 +55,22 @@ def weights_path(name: str, card: ModelCard, weights: str | Path | None) -> Path
     return path
 
 
+def _load_pickle(path: Path) -> object:
+    """A checkpoint's state dict; the unpickler accepts tensors and plain containers alone."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state.get("state_dict", state) if isinstance(state, dict) else state
+
+
 def _load_weights(network: torch.nn.Module, path: Path) -> None:
-    if path.suffix == ".safetensors":
-        state = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"{path} is not a file of weights ({reason}). Give a safetensors or state-dict file"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ConfigError(f"{path} holds no state dict: a mapping of parameter names to tensors is needed")
     expected = network.state_dict()
     problems = {
         "missing": sorted(expected.keys() - state.keys()),

@@ -22,6 +22,8 @@ def report(
 
     Parameters
     ----------
+    clip_tables
+        Paths that end in ``{model}/{metric}/{method}/{shard}.parquet``.
     explanations
         Paths that end in ``{dataset}/{model}/explanations/{method}/{shard}.zarr``; `clips` in
         ``{dataset}/clips/{shard}.zarr``.
@@ -32,11 +34,14 @@ def report(
         for path in explanations
     ]
     tables = {path.stem: path for path in summaries}
+    by_metric: dict[str, list[Path]] = {}
+    for path in clip_tables:
+        by_metric.setdefault(path.parts[-3], []).append(path)
     write_report(
         out,
         insertion_deletion=tables.get("insertion_deletion"),
         localisation=tables.get("localisation"),
-        clip_tables=clip_tables,
+        clip_tables=by_metric,
         manifests=manifests,
         predictions=predictions,
         examples=examples,
@@ -47,16 +52,21 @@ def report(
 def _provenance(tables: Sequence[Path]) -> dict[str, object]:
     """Versions and commits of all tables, and the settings of every model and method among them."""
     found = [(path, read_provenance(path)) for path in tables]
-    first = found[0][1]
+    versions: dict[str, set[str]] = {}
+    for _, record in found:
+        for package, version in record["versions"].items():
+            versions.setdefault(package, set()).add(version)
     settings: dict[str, object] = {}
     for path, record in found:
         spec = record["spec"]
         if "method" in spec:
             settings[f"method {path.parts[-2]}"] = spec["method"]
-            settings["insertion_deletion"] = spec["metric"]
-        settings[f"model {path.parts[-3 if 'target' in spec else -4]}"] = spec["model"]
+            settings[path.parts[-3]] = spec["metric"]
+        if "model" in spec:
+            settings[f"model {path.parts[-3 if 'target' in spec else -4]}"] = spec["model"]
     return {
-        "versions": first["versions"],
+        # More than one where the environment changed between two runs: an upgrade alone makes nothing run again.
+        "versions": {package: ", ".join(sorted(found)) for package, found in versions.items()},
         "git commits": sorted({record["git_commit"] for _, record in found}),
         "devices": sorted({record["device"] for _, record in found}),
         "precision": sorted({record["precision"] for _, record in found}),

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -26,6 +28,18 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 32))
 DEVICE = evaluation.runtime["device"]
 GPU = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and shutil.which("nvidia-smi") is not None))
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+
+
+# Before the first job, in the one process that starts them: build every network, so that weights that do not fit cost
+# seconds. Skipped where torch comes with the jobs' own environment; then they say it.
+onstart:
+    if find_spec("torch"):
+        check = [sys.executable, "-m", "swagv.cli", "check", "--build", "-"]
+        asked = subprocess.run(
+            check, cwd=workflow.basedir, input=canonical(config), text=True, stderr=subprocess.PIPE
+        )
+        if asked.returncode:
+            raise WorkflowError(asked.stderr.strip().splitlines()[-1])
 
 
 wildcard_constraints:
@@ -136,17 +150,15 @@ def boxed_datasets():
     return [dataset for dataset in evaluation.datasets.values() if dataset.has_boxes]
 
 
-def clip_tables(wildcards):
+def clip_tables(metric):
     """Per-clip tables of one metric."""
-    datasets = boxed_datasets() if wildcards.metric == "localisation" else None
-    pattern = f"results/{{dataset}}/{{model}}/{wildcards.metric}/{{method}}/{{shard}}.parquet"
-    return cells(pattern, datasets)
+    datasets = boxed_datasets() if metric == "localisation" else None
+    return cells(f"results/{{dataset}}/{{model}}/{metric}/{{method}}/{{shard}}.parquet", datasets)
 
 
 def summaries():
-    """Summary tables that this configuration can give."""
-    metrics = [name for name in evaluation.metrics if name != "localisation" or boxed_datasets()]
-    return [f"results/summary/{name}.parquet" for name in metrics]
+    """Summary tables of this configuration."""
+    return [f"results/summary/{name}.parquet" for name in evaluation.metrics]
 
 
 def stores():

@@ -1,6 +1,6 @@
 rule summarise:
     input:
-        clip_tables,
+        lambda w: clip_tables(w.metric),
     output:
         "results/summary/{metric}.parquet",
     log:
@@ -21,7 +21,7 @@ rule summarise:
 rule report:
     input:
         summaries=summaries(),
-        clip_tables=cells("results/{dataset}/{model}/insertion_deletion/{method}/{shard}.parquet"),
+        clip_tables=[table for metric in evaluation.metrics for table in clip_tables(metric)],
         manifests=cells("results/{dataset}/manifest/{shard}.parquet"),
         predictions=cells("results/{dataset}/{model}/predictions/{shard}.parquet"),
         clips=cells("results/{dataset}/clips/{shard}.zarr"),
