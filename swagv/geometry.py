@@ -51,16 +51,12 @@ class Geometry:
         Raises
         ------
         ValueError
-            If the array is not uint8 RGB, or the resized frame is smaller than the crop.
+            If the array is not uint8 RGB.
         """
         if frames.dtype != np.uint8 or frames.shape[-1] != 3:
             raise ValueError(f"frames must be uint8 (..., H, W, 3); got {frames.dtype} {frames.shape}")
         height, width = frames.shape[-3:-1]
         size = self.resized(height, width)
-        if min(size) < self.crop:
-            raise ValueError(
-                f"a {height}x{width} frame resized to {size[0]}x{size[1]} is smaller than crop {self.crop}"
-            )
         y, x = self.offset(height, width)
         rows = _bilinear_taps(height, size[0])
         cols = _bilinear_taps(width, size[1])

@@ -31,6 +31,28 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["datasets", "demo", "clips"], {"clip_len": 32}, "takes 16 frames of 112 pixels"),
         (["datasets", "mine"], {"type": "folder", "root": "nowhere", "shards": 1}, "dataset folder not found"),
         (["metrics", "insertion_deletion"], {"steps": 0}, "steps=0: must be at least 1"),
+        (["metrics", "insertion_deletion"], {"steps": 2.5}, "steps is 2.5, a float; it must be int"),
+        (["methods", "swagv_ig"], {"n_segments": True}, "n_segments is True, a bool; it must be int"),
+        (["methods", "swagv_ig"], {"n_segments": 30000}, "must be at most 20000"),
+        (["methods", "swagv_ig"], {"reduce": "median"}, "reduce='median': must be one of"),
+        (["methods", "swagv_ig"], {"attribution": 3}, "attribution is 3, a int; it must be str"),
+        (["methods", "mine"], {"type": "os.path:join"}, "'os.path:join' is not a swagv Explainer"),
+        (["methods", "mine"], {"type": ":join"}, "cannot load ':join'"),
+        (["methods", "mine"], {"type": 3}, "at methods.mine.type: 3 is not of type 'string'"),
+        (["methods", "mine"], {"type": "swagv.metrics.localisation:Localisation"}, "is not a swagv Explainer"),
+        (["models", "mine"], {"type": "os.path:join"}, "not a swagv ModelCard"),
+        (["models", "clips"], {"type": "c3d_demo"}, "would share its folder"),
+        (["datasets", "demo", "seed"], -1, "need a seed from 0"),
+        (["datasets", "demo", "videos"], 0, "at least 1 video"),
+        (["datasets", "demo", "clips"], {"select": "center"}, "select='center': must be 'centre' or 'every'"),
+        (["datasets", "demo", "clips"], {"clip_step": 0}, "clip_step=0: must be at least 1"),
+        (["datasets", "demo", "geometry"], {"resize": "big"}, "resize is 'big'"),
+        (["datasets", "demo", "geometry"], {"resize": [64, 64]}, "fit the resize"),
+        (["datasets"], {"mine": {"type": "folder", "shards": 1}}, "dataset folder not found: ''"),
+        (["datasets"], {"mine": {"type": "os.path:join", "shards": 1}}, "is not a dataset"),
+        (["datasets"], {"mine": {"type": "folder", "root": str(ROOT / "config"), "shards": 1}}, "no video in"),
+        (["runtime"], {"device": "gpu"}, "'gpu' does not match"),
+        (["models", 3], {}, "key 3 at models is a int; put it in quotes"),
     ],
 )
 def test_mistakes_are_one_clear_error(path, value, message):
@@ -51,3 +73,27 @@ def test_checking_imports_no_torch():
     )
     call = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert call.stdout.strip() == "False"
+
+
+def test_localisation_without_any_box_is_refused(tmp_path):
+    (tmp_path / "v.mp4").write_bytes(b"")
+    config = DEMO | {"datasets": {"mine": {"type": "folder", "root": str(tmp_path), "shards": 1}}}
+    with pytest.raises(ConfigError, match="no dataset has any"):
+        Evaluation(config)
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [1", "is not YAML"), ("- a", "holds a list"), (None, "not found")])
+def test_files_that_hold_no_configuration(tmp_path, text, message):
+    if text:
+        (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_recipes_that_differ_have_folders_that_differ():
+    swagv = {"type": "swagv_ig"}
+    close = {"a": swagv | {"w_grad": 9.0000001}, "b": swagv | {"w_grad": 9}, "c": {"type": "swagv_i", "w_grad": 3}}
+    evaluation = Evaluation(DEMO | {"methods": close | {"swagv_i": {}}})
+    assert len(evaluation.recipes) == 3
+    # The image alone does not look at w_grad: one recipe, built once.
+    assert evaluation.methods["c"].recipe == evaluation.methods["swagv_i"].recipe

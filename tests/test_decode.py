@@ -1,3 +1,4 @@
+import struct
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from swagv.datasets.rendering import render_video, write_video
-from swagv.decode import Decoder, probe, read_frames
+from swagv.decode import Decoder, _read_decord, _read_pyav, probe, read_frames
 from swagv.errors import DecodeError
 
 
@@ -62,3 +63,55 @@ def test_real_videos_equal_pyav_frame_by_frame(real_data):
             ]
         assert len(expected) == count
         assert np.abs(found.frames.astype(int) - np.stack(expected)).mean() < 1.5, path.name
+
+
+def remux(source, out, **options):
+    """The same packets in another container."""
+    with av.open(str(source)) as given, av.open(str(out), "w", options=options) as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("mp4", {"movflags": "faststart"}), ("mkv", {})])
+def test_truncated_files_that_still_open_are_known(tmp_path, suffix, options):
+    write_video(tmp_path / "v.mp4", render_video(0, 1, num_frames=30).frames)
+    whole, half = tmp_path / f"w.{suffix}", tmp_path / f"h.{suffix}"
+    remux(tmp_path / "v.mp4", whole, **options)
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    assert (probe(whole).num_frames, probe(whole).truncated, probe(whole).detail) == (30, False, "")
+    found = probe(half)
+    assert 0 < found.num_frames < 27
+    assert found.truncated
+    assert f"{found.num_frames} of 30 declared frames decode" in found.detail
+
+
+def test_rotation_in_the_metadata_is_applied_by_both_readers(tmp_path):
+    write_video(tmp_path / "v.mp4", render_video(0, 1, num_frames=4).frames)
+    upright = read_frames(tmp_path / "v.mp4", 0, 4, 1).frames
+    data = bytearray((tmp_path / "v.mp4").read_bytes())
+    matrix = data.index(b"tkhd") + 44  # after name, version, times, id, duration, layer, volume
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "r.mp4").write_bytes(data)
+    for reader in (_read_decord, _read_pyav):
+        turned = np.stack(reader(str(tmp_path / "r.mp4"), range(4)))
+        assert (turned == np.rot90(upright, -1, axes=(1, 2))).all(), reader
+
+
+def test_pyav_reads_what_decord_gives_up_on(tmp_path, monkeypatch):
+    import decord
+
+    write_video(tmp_path / "v.mp4", render_video(0, 1, num_frames=16).frames)
+    expected = read_frames(tmp_path / "v.mp4", 2, 8, 1)
+
+    def give_up(self):
+        raise decord.DECORDError("unable to handle EOF\nStack trace:")
+
+    monkeypatch.setattr(decord.VideoReader, "next", give_up)
+    found = read_frames(tmp_path / "v.mp4", 2, 8, 1)
+    assert (expected.reader, found.reader) == ("decord", "pyav")
+    assert np.abs(found.frames.astype(int) - expected.frames).mean() < 1.5
+    with pytest.raises(DecodeError, match="decord: unable to handle EOF; pyav: 14 of 20 frames"):
+        read_frames(tmp_path / "v.mp4", 2, 20, 1)

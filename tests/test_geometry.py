@@ -25,6 +25,7 @@ def test_boxes_go_through_the_same_map_truncated_and_not_clipped():
     assert np.isnan(box[1]).all()
 
 
-def test_frames_smaller_than_the_crop_are_refused():
-    with pytest.raises(ValueError, match="smaller than crop"):
-        Geometry(resize=100, crop=112).frames(np.zeros((1, 50, 50, 3), np.uint8))
+def test_a_resize_smaller_than_the_crop_is_refused():
+    for resize in (100, (128, 100)):
+        with pytest.raises(ValueError, match="fit the resize"):
+            Geometry(resize=resize, crop=112)

@@ -65,6 +65,6 @@ def test_lock_asks_for_no_cuda_package(lock):
 def test_conda_environment_takes_its_versions_from_the_lock():
     dependencies = yaml.safe_load((ROOT / "envs" / "swagv.yaml").read_text(encoding="utf-8"))["dependencies"]
     (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
-    assert pip == ["-r requirements.lock"]  # conda reads the path from beside the yaml file
+    assert pip == lock_lines("requirements.lock")  # not `-r`: Snakemake copies the yaml file away from beside the lock
     (python,) = [entry for entry in dependencies if isinstance(entry, str) and entry.startswith("python=")]
     assert Version(python.removeprefix("python=")) in Requirement(f"python{PROJECT['requires-python']}").specifier

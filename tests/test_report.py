@@ -66,11 +66,18 @@ def run(tmp_path):
     ]
     planned = [{"clip_id": c, "video_id": c[0], "label": "0", "status": "ok", "detail": ""} for c in CLIPS]
     broken = {"clip_id": "x@000000", "video_id": "x", "label": "0", "status": "unreadable", "detail": BROKEN}
+    planned[1]["detail"] = "3 damaged frames"
+    said.append(said[0] | {"clip_id": "late@000000", "status": "unreadable: decord: 3 of 16 frames"})
     games = {"deletion_auc": (0.4, 0.2), "insertion_auc": (0.6, 0.8), "joint": (0.8, 0.4)}
     return {
         "insertion_deletion": table("id.parquet", summary_rows(games)),
         "localisation": table("loc.parquet", summary_rows({"loc_error_value": (25.0, 50.0)})),
-        "clip_tables": [table(f"{m}.parquet", clip_rows(m, v)) for m, v in zip(METHODS, (0.4, 0.2), strict=True)],
+        "clip_tables": {
+            "insertion_deletion": [
+                table(f"{m}.parquet", clip_rows(m, v)) for m, v in zip(METHODS, (0.4, 0.2), strict=True)
+            ],
+            "localisation": [table("no_box.parquet", [clip_rows("centre", 0)[0] | {"status": "no_true_box"}])],
+        },
         "manifests": [table("manifest.parquet", [*planned, broken])],
         "predictions": [table("predictions.parquet", said)],
         "examples": examples,
@@ -107,8 +114,12 @@ def test_best_of_each_column_is_bold_in_the_right_direction(page):
 
 def test_failures_and_broken_videos_are_counted(page):
     assert page.count("<small>1 failed</small>") == 4
-    assert "1 × unreadable" in page
+    assert "2 × unreadable" in page
+    assert "decord: 3 of 16 frames" in page
+    assert "3 damaged frames" in page
     assert "NaN attribution" in page
+    assert "no_true_box" in page
+    assert "3 clips evaluated, 2 set aside" in page
 
 
 def test_accuracy_is_that_of_the_top_class(page):
@@ -133,10 +144,13 @@ def test_same_inputs_give_the_same_bytes_and_no_left_overs(run, tmp_path):
 
 
 def test_a_metric_that_was_not_run_has_no_table(run, tmp_path):
-    write_report(tmp_path / "half.html", **(run | {"localisation": None}))
-    page = (tmp_path / "half.html").read_text(encoding="utf-8")
-    assert "Insertion and deletion</h2>" in page
-    assert "Localisation</h2>" not in page
+    titles = {"insertion_deletion": "Insertion and deletion</h2>", "localisation": "Localisation</h2>"}
+    for left, absent in (("insertion_deletion", "localisation"), ("localisation", "insertion_deletion")):
+        write_report(tmp_path / "half.html", **(run | {absent: None, "clip_tables": {left: run["clip_tables"][left]}}))
+        page = (tmp_path / "half.html").read_text(encoding="utf-8")
+        assert titles[left] in page
+        assert titles[absent] not in page
+        assert ("<svg" in page) == (left == "insertion_deletion")
 
 
 def test_curves_are_well_formed_and_show_the_direction():

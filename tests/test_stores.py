@@ -30,6 +30,18 @@ def test_a_store_without_its_mark_is_refused(tmp_path):
         open_store(tmp_path / "s.zarr")
 
 
+def test_a_second_writer_of_a_folder_fails_instead_of_mixing(tmp_path):
+    def write_late():
+        with publish(tmp_path / "s") as partial:
+            partial.mkdir()
+            (tmp_path / "s").mkdir()
+            (tmp_path / "s" / "first").write_text("first")
+
+    with pytest.raises(FileExistsError, match="another process"):
+        write_late()
+    assert [path.name for path in (tmp_path / "s").iterdir()] == ["first"]
+
+
 def test_left_overs_of_a_killed_writer_are_swept(tmp_path):
     (tmp_path / ".t.parquet.12345678.partial").write_text("half")
     with publish(tmp_path / "t.parquet") as partial:

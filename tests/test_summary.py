@@ -1,13 +1,46 @@
+import hashlib
+
 import numpy as np
 import pandas as pd
 
-from swagv.summary import bootstrap_interval, held_out_hits, summarise_insertion_deletion
+from swagv.summary import (
+    bootstrap_interval,
+    held_out_hits,
+    summarise_insertion_deletion,
+    summarise_localisation,
+)
 
 
-def test_alpha_comes_from_the_other_videos():
-    hits = np.array([[1, 0], [1, 0], [0, 1]], bool)
-    # Without video a, both alphas tie at one hit each and the lowest wins; b's and c's choices follow likewise.
-    assert held_out_hits(hits, np.array(["a", "b", "c"])).tolist() == [True, True, False]
+def test_alpha_of_each_half_comes_from_the_other():
+    videos = np.array(["a", "b", "c", "d"])
+    halves = held_out_hits(np.eye(4, dtype=bool)[:, :1], videos)  # some clip alone hits, at the only alpha
+    assert halves.tolist() == [True, False, False, False]
+    order = sorted(videos, key=lambda name: hashlib.sha256(name.encode()).digest())
+    first = np.isin(videos, order[::2])
+    hits = np.stack([first, ~first], 1)  # alpha 0 suits the first half, alpha 1 the second
+    assert not held_out_hits(hits, videos).any()
+    assert held_out_hits(np.stack([np.zeros(4, bool), np.ones(4, bool)], 1), videos).all()
+
+
+def test_held_out_choice_is_fair_where_no_alpha_is_better():
+    """Leaving one video out at a time would give far less than the true rate here."""
+    rng = np.random.default_rng(0)
+    rates = [held_out_hits(rng.random((18, 20)) < 0.5, np.arange(18)).mean() for _ in range(300)]
+    assert abs(np.mean(rates) - 0.5) < 0.03
+
+
+def test_localisation_summary_by_hand():
+    hits = {"hits_value": [[True, False]] * 4, "hits_mean": [[False]] * 4, "hits_energy": [[False, True]] * 4}
+    names = {"dataset": "d", "model": "m", "method": "x", "status": "ok"}
+    clips = pd.DataFrame(names | {"clip_id": [f"v{i}@000000" for i in range(4)]} | hits)
+    means = {row["metric"]: row["mean"] for row in summarise_localisation(clips, 100)}
+    assert means == {
+        "loc_error_value": 0, "loc_error_value_oracle": 0, "loc_error_mean": 100, "loc_error_mean_oracle": 100,
+        "loc_error_energy": 0, "loc_error_energy_oracle": 0,
+    }  # fmt: skip
+    (one,) = {len(summarise_localisation(clips.iloc[:1], 100))}
+    assert one == 3  # no held-out figure from a single video
+    assert np.isnan(bootstrap_interval(np.ones(3), np.zeros(3), 100, 0)).all()
 
 
 def test_interval_covers_the_mean_as_often_as_it_says():

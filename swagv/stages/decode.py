@@ -44,7 +44,7 @@ def decode(manifest: Path, out: Path, boxes: Path | None, spec: dict[str, Any], 
             try:
                 found = decoder.read_frames(row["path"], row["start_frame"], clip_len, row["frame_step"])
                 frames[index] = geometry.frames(found.frames)
-            except (DecodeError, ValueError) as error:
+            except DecodeError as error:
                 store.status[index] = f"unreadable: {error}"
                 continue
             readers[index] = found.reader

@@ -1,5 +1,7 @@
 """Guided backprop and Grad-CAM against captum, and against hand-written hooks where captum is silently wrong."""
 
+import copy
+
 import captum.attr
 import pytest
 import torch
@@ -19,11 +21,11 @@ def out_of_place(model):
 
 @pytest.mark.parametrize("name", ["r2plus1d_demo", "c3d_demo"])
 def test_guided_backprop_equals_captum(name, demo_models):
-    model = demo_models[name]
-    out_of_place(model)
+    model = copy.deepcopy(demo_models[name])
     clips = torch.randn(2, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0))
     target = torch.tensor([1, 4])
-    ours = guided_gradient(model, clips, target)
+    ours = guided_gradient(model, clips, target)  # with its ReLUs in place, as they are
+    out_of_place(model)
     with pytest.warns(UserWarning, match="ReLU"):
         theirs = captum.attr.GuidedBackprop(_Flat(model)).attribute(clips.clone().requires_grad_(), target=target)
     assert (ours - theirs).abs().max() <= 1e-6 * theirs.abs().max()
@@ -77,3 +79,9 @@ def test_every_spelling_of_relu_equals_the_definition(spelling):
 def test_network_without_relu_is_refused():
     with pytest.raises(NotApplicable, match="calls none"):
         guided_gradient(nn.Sequential(nn.Linear(3, 2), nn.GELU()), torch.randn(1, 3), torch.tensor([0]))
+
+
+@pytest.mark.parametrize("layer", ["nonsense", "avgpool.nothing", "fc"])
+def test_grad_cam_layer_without_a_map_is_not_applicable(layer, demo_models):
+    with pytest.raises(NotApplicable, match="layer"):
+        GradCam(layer=layer)(demo_models["r2plus1d_demo"], torch.randn(1, 3, 16, 112, 112), torch.tensor([0]))

@@ -1,0 +1,120 @@
+"""Stages as the workflow calls them, on one small shard."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from swagv.clips import Video
+from swagv.config import Evaluation
+from swagv.datasets.rendering import render_video
+from swagv.geometry import Geometry
+from swagv.stages import explain_cached
+from swagv.stages.explain import explain
+from swagv.stages.insertion_deletion import insertion_deletion
+from swagv.stages.localisation import localisation
+from swagv.stages.predict import predict
+from swagv.stages.supervoxels import supervoxels
+from swagv.stores import create_store, open_store
+from swagv.summary import summarise_insertion_deletion
+from swagv.tables import MANIFEST, read_table, write_table
+
+CONFIG = {
+    "datasets": {"d": {"type": "rendered", "videos": 1, "shards": 1}},
+    "models": {"c3d_demo": {"target": "label"}},
+    "methods": {"swagv_i": {}, "swagv_ig": {}, "swagv_g": {}, "grad_cam": {"layer": "nonsense"}, "centre": {}},
+    "metrics": {"insertion_deletion": {"steps": 2}, "localisation": {}},
+}
+RUNTIME = {"device": "cpu", "threads": 2, "batch_size": 8}
+CLIPS = ["known@000000", "unlabelled@000000", "broken@000000"]
+KEY = {"dataset": "d", "model": "c3d_demo", "shard": "0000"}
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    """A good clip, one whose label no network knows, and one that did not decode; predictions and gradients of them."""
+    folder = tmp_path_factory.mktemp("shard")
+    evaluation = Evaluation(CONFIG)
+    frames = [Geometry().frames(render_video(label, label, num_frames=16).frames) for label in (0, 1)]
+    with create_store(folder / "clips.zarr", CLIPS, {}) as store:
+        store.status = ["ok", "ok", "unreadable: x"]
+        store.write("frames", [*frames, None], "uint8")
+        boxes = np.tile(np.float32([20, 20, 60, 60]), (16, 1))
+        store.write("boxes", [boxes, boxes * np.nan, None], "float32", missing=np.nan)
+    labels = ["horizontal", "juggling", "spin"]
+    rows = [{"clip_id": clip, "label": label, "status": "ok"} for clip, label in zip(CLIPS, labels, strict=True)]
+    write_table(folder / "manifest.parquet", rows, MANIFEST, {})
+    model = evaluation.models["c3d_demo"]
+    spec = {"model": model.spec, "target": model.target}
+    predict(folder / "manifest.parquet", folder / "clips.zarr", folder / "p.parquet", KEY, spec, RUNTIME)
+    spec = {"model": model.spec, "method": evaluation.gradients["guided_backprop"]}
+    explain(folder / "clips.zarr", folder / "p.parquet", folder / "gradients.zarr", spec, RUNTIME)
+    return folder, evaluation
+
+
+def test_a_clip_without_a_target_is_a_row_in_every_table(shard):
+    folder, evaluation = shard
+    predictions = read_table(folder / "p.parquet")
+    reason = "label 'juggling' is not a category of the network"
+    assert predictions.status.tolist() == ["ok", reason, "unreadable: x"]
+    spec = {"method": evaluation.methods["centre"].spec}
+    explain_cached.explain_control(folder / "clips.zarr", folder / "p.parquet", folder / "centre.zarr", spec)
+    spec |= {"metric": evaluation.metrics["insertion_deletion"], "model": evaluation.models["c3d_demo"].spec}
+    paths = [folder / name for name in ("clips.zarr", "p.parquet", "centre.zarr", "id.parquet")]
+    insertion_deletion(*paths, KEY | {"method": "centre"}, spec, RUNTIME)
+    table = read_table(folder / "id.parquet")
+    assert table.status.tolist() == predictions.status.tolist()
+    assert table.deletion_auc.notna().tolist() == [True, False, False]
+    row = summarise_insertion_deletion(table, 100)[0]
+    assert (row["n"], row["n_failed"]) == (1, 2)
+    spec["metric"] = evaluation.metrics["localisation"]
+    localisation(paths[0], paths[2], folder / "loc.parquet", KEY | {"method": "centre"}, spec)
+    assert read_table(folder / "loc.parquet").status.tolist() == predictions.status.tolist()
+
+
+def test_a_pair_that_cannot_be_is_a_status_not_a_crash(shard):
+    folder, evaluation = shard
+    spec = {"method": evaluation.methods["grad_cam"].spec, "model": evaluation.models["c3d_demo"].spec}
+    explain(folder / "clips.zarr", folder / "p.parquet", folder / "cam.zarr", spec, RUNTIME)
+    status = open_store(folder / "cam.zarr").attrs["status"]
+    assert status[0].startswith("not_applicable: the network has no layer 'nonsense'")
+
+
+@pytest.mark.parametrize("name", ["swagv_i", "swagv_ig", "swagv_g"])
+def test_swagv_in_one_call_equals_the_cached_stages(name, shard, demo_models):
+    folder, evaluation = shard
+    method, model = evaluation.methods[name], demo_models["c3d_demo"]
+    spec, store = json.loads(json.dumps({"recipe": method.recipe})), folder / f"{name}.zarr"
+    gradients = folder / "gradients.zarr"
+    needed = gradients if "gradient" in method.explainer.features else None
+    supervoxels(folder / "clips.zarr", needed, folder / f"{name}-labels.zarr", spec)
+    explain_cached.explain_supervoxels(gradients, folder / f"{name}-labels.zarr", store, {})
+    clips = model.preprocess(open_store(folder / "clips.zarr")["frames"][:1])
+    target = torch.tensor([read_table(folder / "p.parquet").target[0]]).long()
+    ours = method.explainer(model, clips, target)[0].numpy()
+    cached = open_store(store)["attribution"][0]
+    assert cached.std() > 0
+    assert np.abs(ours - cached).max() <= 1e-5 * np.abs(cached).max()
+
+
+def test_counts_of_supervoxels_are_recorded(shard):
+    folder, evaluation = shard
+    supervoxels(folder / "clips.zarr", None, folder / "n.zarr", {"recipe": evaluation.methods["swagv_i"].recipe})
+    attributes = open_store(folder / "n.zarr").attrs
+    assert attributes["n_seeded"] == [81, 81, 0]  # 120 requested
+    assert 50 < attributes["n_final"][0] < 90
+
+
+def test_a_time_limit_is_a_status(tmp_path):
+    from swagv.clips import ClipSelection
+    from swagv.datasets.rendering import write_video
+    from swagv.decode import Decoder
+    from swagv.stages.plan import _clips_of
+
+    write_video(tmp_path / "v.mp4", render_video(0, 0, num_frames=16).frames)
+    row = {"video_id": Video("v", "v.mp4").video_id, "path": str(tmp_path / "v.mp4")}
+    with Decoder(time_limit=0.0) as decoder:
+        (found,) = _clips_of(row, decoder, ClipSelection())
+    assert found["status"] == "unreadable"
+    assert "longer than 0 s" in found["detail"]
