@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import av
 import pandas as pd
 import pytest
 import yaml
 
+from swagv.config import Evaluation
 from swagv.datasets.rendering import render_video, write_video
 from swagv.tables import read_provenance, read_table
 from tests.conftest import ROOT
@@ -21,7 +24,8 @@ pytestmark = pytest.mark.workflow
 CONFIG = {
     "datasets": {"tiny": {"type": "rendered", "videos": 5, "shards": 2}},
     "models": {"c3d_demo": {}},
-    "methods": {"guided_backprop": {}, "swagv_i": {}, "swagv_ig": {}, "centre": {}},
+    # One of each kind: cached gradient, supervoxels of the image and of both, a network's run, a control.
+    "methods": {"guided_backprop": {}, "swagv_i": {}, "swagv_ig": {}, "grad_cam": {}, "centre": {}},
     "metrics": {"insertion_deletion": {"steps": 4}, "localisation": {}},
     "bootstrap": 100,
     "runtime": {"batch_size": 8, "device": "cpu"},
@@ -33,6 +37,7 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         for name in ("workflow", "swagv", "profiles", "envs", "config"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "Snakefile", folder)
@@ -40,12 +45,12 @@ class Project:
     def configure(self, config: dict) -> None:
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def start(self, *arguments: str) -> subprocess.Popen:
+    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         return subprocess.Popen(
             command,
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env=environment,
             text=True,
             stdout=subprocess.PIPE,
@@ -53,18 +58,26 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str) -> str:
-        process = self.start(*arguments)
+    def run(self, *arguments: str, cwd: Path | None = None) -> str:
+        process = self.start(*arguments, cwd=cwd)
         output = process.communicate(timeout=500)[0]
         assert process.returncode == 0, output
         return output
 
-    def pending(self) -> dict[str, int]:
-        """Number of jobs that Snakemake would run now, by rule."""
-        output = self.run("-n")
-        counts = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.M | re.S)
-        jobs = dict(line.split() for line in counts[1].splitlines())
-        return {job: int(n) for job, n in jobs.items() if job not in ("all", "report", "summarise")}
+    def outputs(self) -> dict[str, int]:
+        """Path below results/ -> when it was written, of every store and table."""
+        results = self.folder / "results"
+        found = [path for path in results.rglob("*") if path.suffix in (".zarr", ".parquet", ".mp4")]
+        return {str(path.relative_to(results)): path.stat().st_mtime_ns for path in found}
+
+    def rerun(self) -> dict[str, int]:
+        """Run again; how many outputs were written anew, by stage, summaries left out."""
+        before = self.outputs()
+        self.run()
+        assert "Nothing to be done" in self.run("-n")
+        written = [path for path, when in self.outputs().items() if before.get(path) != when]
+        names = {"manifest", "clips", "predictions", "gradients", "supervoxels", "explanations", *CONFIG["metrics"]}
+        return dict(Counter(part for path in written for part in path.split("/") if part in names))
 
     def scores(self) -> dict[str, pd.DataFrame]:
         found = sorted((self.folder / "results").rglob("*.parquet"))
@@ -83,14 +96,13 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def project(finished):
-    """The finished project, put back as it was after the test."""
-    before = {path: path.read_text() for path in finished.folder.glob("swagv/**/*.py")}
-    yield finished
-    for path, text in before.items():
-        if path.read_text() != text:
-            path.write_text(text)
-    finished.configure(CONFIG)
+def project(finished, tmp_path):
+    """A copy of the finished project."""
+    copy = Project(tmp_path / "copy")
+    copy.configure(CONFIG)
+    for name in ("results", ".snakemake"):
+        shutil.copytree(finished.folder / name, copy.folder / name)
+    return copy
 
 
 def changed(**parts):
@@ -119,44 +131,47 @@ def test_nothing_to_do_after_a_finished_run(project):
 
 
 def test_a_setting_reruns_its_stage_and_what_follows(project):
+    before = project.scores()
     project.configure(changed(methods={"swagv_ig": {"w_grad": 5}}))
-    pending = project.pending()
-    assert pending == {"supervoxels_of_gradient": 2, "explain": 2, "insertion_deletion": 2, "localisation": 2}
+    assert project.rerun() == {"supervoxels": 2, "explanations": 2, "insertion_deletion": 2, "localisation": 2}
+    after = project.scores()
+    for name, table in before.items():
+        if "insertion_deletion/" in name:
+            same = table.deletion_auc.equals(after[name].deletion_auc)
+            assert same == ("swagv_ig" not in name), name
 
 
-def test_slic_code_reruns_supervoxels_and_a_comment_nothing(project):
+def test_slic_code_reruns_supervoxels_and_what_follows_and_a_comment_nothing(project):
     slic = project.folder / "swagv" / "slic.py"
-    text = slic.read_text()
+    text, before = slic.read_text(), project.scores()
     slic.write_text(text.replace("    channels = []", "    # a comment\n    channels = []"))
     assert "Nothing to be done" in project.run("-n")
     slic.write_text(text.replace("start_label=0", "start_label=0 + 0"))
-    pending = project.pending()
-    assert pending["supervoxels_of_image"] == pending["supervoxels_of_gradient"] == 2
-    assert pending["explain"] == 4
-    assert not pending.keys() & {"render", "plan", "decode", "predict", "gradients"}
+    # Two recipes and the two methods that use them, on two shards; no decoding, no gradients.
+    assert project.rerun() == {"supervoxels": 4, "explanations": 4, "insertion_deletion": 4, "localisation": 4}
+    assert_same(before, project.scores())
 
 
 def test_a_new_method_runs_only_itself(project):
     project.configure(changed(methods={"random": {}}))
-    assert project.pending() == {"explain": 2, "insertion_deletion": 2, "localisation": 2}
+    assert project.rerun() == {"explanations": 2, "insertion_deletion": 2, "localisation": 2}
 
 
 def test_a_new_clip_reruns_only_its_shard(project):
-    from swagv.config import Evaluation
-
     more = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "videos": 6}})
     before, after = (Evaluation(c).datasets["tiny"].shards for c in (CONFIG, more))
     moved = [shard for shard in after if after[shard] != before.get(shard)]
     assert len(moved) == 1
     project.configure(more)
-    assert project.pending() == {
-        "render": 1, "plan": 1, "decode": 1, "predict": 1, "gradients": 1, "supervoxels_of_image": 1,
-        "supervoxels_of_gradient": 1, "explain": 4, "insertion_deletion": 4, "localisation": 4,
+    assert project.rerun() == {
+        "manifest": 1, "clips": 1, "predictions": 1, "gradients": 1, "supervoxels": 2, "explanations": 5,
+        "insertion_deletion": 5, "localisation": 5,
     }  # fmt: skip
+    assert set(read_table(project.folder / "results/summary/insertion_deletion.parquet").n) == {6}
 
 
 def test_batch_and_shard_size_change_no_score(finished, tmp_path):
-    other = Project(tmp_path)
+    other = Project(tmp_path / "other")
     config = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "shards": 1}}, runtime={"batch_size": 1})
     other.configure(config)
     other.run("--cores", "1")
@@ -178,34 +193,58 @@ def test_batch_and_shard_size_change_no_score(finished, tmp_path):
                 assert [list(a) for a in one[column]] == [list(b) for b in two[column]]
 
 
-@pytest.mark.parametrize(
-    "stage", ["plan", "decode", "predict", "gradients", "supervoxels", "explain", "insertion_deletion", "localisation"]
-)
-def test_killed_in_a_stage_and_run_again_gives_the_same_tables(finished, stage, tmp_path):
-    other = Project(tmp_path)
-    other.configure(CONFIG)
-    # Resume from a finished tree without this stage's outputs and all that follows.
-    shutil.copytree(finished.folder / "results", tmp_path / "results", symlinks=True)
-    shutil.copytree(finished.folder / ".snakemake", tmp_path / ".snakemake")
-    process = other.start("--forcerun", *{"supervoxels": ["supervoxels_of_gradient"]}.get(stage, [stage]))
-    deadline = time.monotonic() + 120
-    log = tmp_path / "results" / "logs" / stage
-    began = time.time()
-    while time.monotonic() < deadline and process.poll() is None:
-        if any(path.stat().st_mtime > began for path in log.rglob("*.log")):
-            break
-        time.sleep(0.02)
-    assert process.poll() is None, f"the run ended before {stage} began"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    other.run("--unlock")
-    other.run()
-    expected, found = finished.scores(), other.scores()
+def assert_same(expected: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> None:
+    """Every table to the last bit; a manifest but for where the videos lie."""
     assert expected.keys() == found.keys()
     for name, table in expected.items():
-        if not name.startswith("results/tiny/manifest"):
-            pd.testing.assert_frame_equal(table, found[name], check_exact=True, obj=name)
-    assert not list((tmp_path / "results").rglob("*.partial"))
+        pd.testing.assert_frame_equal(table, found[name], check_exact=True, obj=name)
+
+
+def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None:
+    """Start a run and kill everything of it with SIGKILL, `delay` seconds after a job of the stage began."""
+    began, logs = time.time(), project.folder / "results" / "logs"
+    process = project.start(*arguments)
+    while not any(
+        path.stat().st_mtime > began for path in [*logs.glob(f"{stage}/**/*.log"), *logs.glob(f"{stage}.log")]
+    ):
+        assert process.poll() is None, f"the run ended before {stage} began: {process.communicate()[0]}"
+        assert time.time() - began < 200, f"{stage} never began"
+        time.sleep(0.02)
+    time.sleep(delay)
+    assert process.poll() is None, f"the run ended before it was killed in {stage}"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    project.run("--unlock")
+
+
+STAGES = (
+    "render", "plan", "decode", "supervoxels", "predict", "gradients", "explain", "localisation", "insertion_deletion",
+    "summarise", "report",
+)  # fmt: skip
+
+
+def test_killed_in_every_stage_and_run_again_gives_the_same_tables(finished, tmp_path):
+    other = Project(tmp_path / "killed")
+    other.configure(CONFIG)
+    for index, stage in enumerate(STAGES):
+        kill_in(other, stage, delay=(0.0, 0.6, 0.2)[index % 3])
+    other.run()
+    assert "Nothing to be done" in other.run("-n")
+    assert_same(finished.scores(), other.scores())
+    assert not list((other.folder / "results").rglob("*.partial"))
+    # The reports differ in when and from what they were made, not in what they say.
+    ours, theirs = (re.sub(r"(?s)<h2 id=.provenance.*", "", x.folder.joinpath("results/report.html").read_text())
+                    for x in (finished, other))  # fmt: skip
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("stage", ["gradients", "supervoxels"])
+def test_killed_while_finished_results_are_replaced(finished, project, stage):
+    """Snakemake deletes the old output first: what follows from it must not look finished."""
+    rule = {"supervoxels": "supervoxels_of_gradient"}.get(stage, stage)
+    kill_in(project, stage, 0.3, "--forcerun", rule)
+    project.run()
+    assert_same(finished.scores(), project.scores())
 
 
 def test_broken_videos_are_rows(tmp_path):
@@ -214,6 +253,14 @@ def test_broken_videos_are_rows(tmp_path):
     for index in range(2):
         write_video(videos / f"good{index}.mp4", render_video(index, index).frames)
     whole = (videos / "good0.mp4").read_bytes()
+    with av.open(str(videos / "good0.mp4")) as given, av.open(str(tmp_path / "w.mkv"), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    remuxed = (tmp_path / "w.mkv").read_bytes()
+    (videos / "half.mkv").write_bytes(remuxed[: len(remuxed) // 2])
     (videos / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (videos / "empty.mp4").write_bytes(b"")
     (videos / "text.mp4").write_text("not a video\n" * 100)
@@ -228,15 +275,16 @@ def test_broken_videos_are_rows(tmp_path):
     manifest = read_table(tmp_path / "project/results/mine/manifest/0000.parquet").set_index("video_id")
     assert manifest.status.to_dict() == {
         "good0": "ok", "good1": "ok", "truncated": "unreadable", "empty": "unreadable", "text": "unreadable",
-        "short": "too_few_frames",
+        "short": "too_few_frames", "half": "truncated",
     }  # fmt: skip
     assert "0 bytes" in manifest.detail["empty"]
     assert "5 frames; a clip spans 16" in manifest.detail["short"]
     summary = read_table(tmp_path / "project/results/summary/insertion_deletion.parquet")
-    assert set(zip(summary.n, summary.n_failed, strict=True)) == {(2, 4)}
+    assert set(zip(summary.n, summary.n_failed, strict=True)) == {(2, 5)}
     html = (tmp_path / "project/results/report.html").read_text()
     assert "3 × unreadable" in html
     assert "1 × too_few_frames" in html
+    assert "1 × truncated" in html
 
 
 def test_a_mistake_is_one_error_before_any_job(finished, tmp_path):
@@ -246,3 +294,33 @@ def test_a_mistake_is_one_error_before_any_job(finished, tmp_path):
     assert process.returncode != 0
     assert "unknown method 'grad_cm'. Did you mean 'grad_cam'" in output
     assert "Traceback" not in output
+
+
+def test_weights_that_do_not_fit_stop_the_run_before_its_first_job(finished, tmp_path):
+    (tmp_path / "w.safetensors").write_text("# README")
+    config = CONFIG | {"models": {"c3d_demo": {"weights": str(tmp_path / "w.safetensors")}}}
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(config))
+    process = finished.start(
+        "-s", str(finished.folder / "Snakefile"), "--configfile", str(tmp_path / "bad.yaml"), cwd=tmp_path
+    )
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode != 0
+    assert "w.safetensors is not a file of weights" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_localisation_alone_from_another_folder_with_a_setting_on_the_command_line(finished, tmp_path):
+    config = {key: CONFIG[key] for key in ("models", "runtime")} | {"methods": {"centre": {}, "full_frame": {}}}
+    config |= {"datasets": {"two": {"type": "rendered", "videos": 2, "shards": 1}}, "metrics": {"localisation": {}}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    finished.run(
+        "-s", str(finished.folder / "Snakefile"), "--configfile", "c.yaml", "--config", "bootstrap=150", cwd=tmp_path
+    )
+    summary = tmp_path / "results/summary/localisation.parquet"
+    assert set(read_table(summary).n) == {2}
+    assert read_provenance(summary)["spec"]["bootstrap"] == 150
+    assert read_provenance(summary)["spec"]["cells"]["two/c3d_demo/localisation/centre"]["method"]["object"]
+    html = (tmp_path / "results/report.html").read_text()
+    assert "Localisation</h2>" in html
+    assert "Insertion and deletion</h2>" not in html
