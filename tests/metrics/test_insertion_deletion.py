@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from swagv.metrics.insertion_deletion import InsertionDeletion
 
@@ -50,6 +52,18 @@ def test_ends_meet_and_a_monotone_change_changes_nothing():
     assert one["insertion_curve"][0, 0] == one["deletion_curve"][0, -1]
     assert one["insertion_curve"][0, -1] == one["deletion_curve"][0, 0]
     assert torch.equal(one["deletion_curve"], two["deletion_curve"])
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.integers(1, 12), st.permutations(range(24)))
+def test_deleting_from_the_top_is_inserting_from_the_bottom(steps, order):
+    """Where the steps are equal: what deletion leaves is what insertion of the reversed ranks has restored."""
+    steps = max(step for step in range(1, steps + 1) if 24 % step == 0)
+    attribution = torch.tensor(order, dtype=torch.float32).view(1, 2, 3, 4)
+    clips, target = torch.randn(1, 3, 2, 3, 4, generator=torch.Generator().manual_seed(1)), torch.tensor([0])
+    one = InsertionDeletion(steps)(sum_model, clips, attribution, target)
+    two = InsertionDeletion(steps)(sum_model, clips, -attribution, target)
+    assert torch.allclose(one["deletion_curve"], two["insertion_curve"].flip(1), atol=1e-6)
 
 
 def test_constant_network_gives_its_own_score():

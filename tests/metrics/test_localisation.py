@@ -1,4 +1,6 @@
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from skimage.measure import regionprops
 
 from swagv.metrics.localisation import ALPHAS, Localisation, _as_threshold, boxes_above, iou
@@ -32,11 +34,20 @@ def test_boxes_equal_a_slow_mask_and_regionprops():
                     assert found[a, t].tolist() == [x0, y0, x1 - 1, y1 - 1], (rule, alpha, t)
 
 
-def test_iou_counts_pixels():
-    a, b = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
-    a[1:5, 2:7], b[3:8, 4:9] = True, True
-    expected = (a & b).sum() / (a | b).sum()
-    assert iou(np.array([2.0, 1, 6, 4]), np.array([4.0, 3, 8, 7])) == expected
+corner = st.integers(0, 8)
+
+
+@settings(derandomize=True)
+@given(*[st.tuples(corner, corner, corner, corner)] * 2)
+def test_iou_of_any_two_boxes_counts_pixels(one, two):
+    masks, boxes = [], []
+    for x0, y0, x1, y1 in (one, two):
+        (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
+        mask = np.zeros((9, 9), bool)
+        mask[y0 : y1 + 1, x0 : x1 + 1] = True
+        masks.append(mask)
+        boxes.append(np.array([x0, y0, x1, y1], float))
+    assert iou(*boxes) == (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
 
 
 def test_a_map_of_the_true_box_is_a_hit_and_a_full_frame_is_not():

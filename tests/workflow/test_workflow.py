@@ -298,7 +298,7 @@ def test_a_mistake_is_one_error_before_any_job(finished, tmp_path):
 
 def test_weights_that_do_not_fit_stop_the_run_before_its_first_job(finished, tmp_path):
     (tmp_path / "w.safetensors").write_text("# README")
-    config = CONFIG | {"models": {"c3d_demo": {"weights": str(tmp_path / "w.safetensors")}}}
+    config = CONFIG | {"models": {"c3d_demo": {"weights": "w.safetensors"}}}  # relative to where the user is
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(config))
     process = finished.start(
         "-s", str(finished.folder / "Snakefile"), "--configfile", str(tmp_path / "bad.yaml"), cwd=tmp_path

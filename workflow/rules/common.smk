@@ -35,8 +35,9 @@ SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 onstart:
     if find_spec("torch"):
         check = [sys.executable, "-m", "swagv.cli", "check", "--build", "-"]
+        path = os.pathsep.join([str(workflow.basedir), *sys.path])
         asked = subprocess.run(
-            check, cwd=workflow.basedir, input=canonical(config), text=True, stderr=subprocess.PIPE
+            check, env=os.environ | {"PYTHONPATH": path}, input=canonical(config), text=True, stderr=subprocess.PIPE
         )
         if asked.returncode:
             raise WorkflowError(asked.stderr.strip().splitlines()[-1])
