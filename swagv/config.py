@@ -77,7 +77,8 @@ class Method:
     def gradients(self) -> dict[str, Any] | None:
         """The pixel attribution that this method reads from the cache, as a method's spec."""
         if self.kind == "supervoxels":
-            return {"object": METHODS.path(self.explainer.attribution), "settings": {"reduce": self.explainer.reduce}}
+            pixels = self.explainer.pixels
+            return {"object": METHODS.path(self.explainer.attribution), "settings": asdict(pixels)}
         return self.spec if self.kind == "pixels" else None
 
     @property
@@ -298,9 +299,10 @@ def _method(name: str, given: Mapping[str, Any]) -> Method:
     settings = _settings(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
     explainer = cls(**settings)
     if isinstance(explainer, SwagV):
-        attribution = METHODS.load(explainer.attribution)
-        if not (isinstance(attribution, type) and issubclass(attribution, PixelAttribution)):
-            raise ConfigError(f"method {name!r}: {explainer.attribution!r} is not a pixel attribution")
+        try:
+            _ = explainer.pixels
+        except ConfigError as error:
+            raise ConfigError(f"method {name!r}: {error}") from error
     return Method(name, explainer, {"object": f"{cls.__module__}:{cls.__qualname__}", "settings": settings})
 
 

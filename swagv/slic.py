@@ -38,6 +38,7 @@ def slic_supervoxels(
     w_color: float,
     w_grad: float,
     spacing: float = 1.0,
+    per_frame: bool = False,
 ) -> Supervoxels:
     """Cluster the voxels of one clip.
 
@@ -56,6 +57,9 @@ def slic_supervoxels(
         mapped to [0, 100].
     spacing
         Length of a step in time relative to one in space; above 1 makes supervoxels shorter in time.
+    per_frame
+        Cluster each frame on its own into `n_segments` superpixels, as SWAG does (the 2-D original); counts are then
+        those of the whole clip.
 
     Raises
     ------
@@ -63,8 +67,6 @@ def slic_supervoxels(
         If the gradient holds NaN or infinity, or there are more supervoxels than uint16 can number.
     """
     from skimage.color import rgb2lab
-    from skimage.segmentation import slic
-    from skimage.util import regular_grid
 
     channels = []
     if "image" in features:
@@ -72,9 +74,25 @@ def slic_supervoxels(
     if "gradient" in features:
         channels.append(_to_lightness_range(gradient)[..., None] / w_grad)
     stacked = np.concatenate(channels, -1).astype(np.float64)
+    parts = np.split(stacked, len(stacked)) if per_frame else [stacked]
+    labels, n_seeded, n_final = [], 0, 0
+    for part in parts:
+        found = _cluster(part, n_segments, spacing)
+        labels.append(found + n_final)
+        n_seeded += _seeds(found.shape, n_segments)
+        n_final += int(found.max()) + 1
+    if n_final > np.iinfo(np.uint16).max + 1:
+        raise ValueError(f"{n_final} supervoxels from n_segments={n_segments}: at most 65536 can be kept")
+    return Supervoxels(np.concatenate(labels).astype(np.uint16), n_seeded, n_final)
+
+
+def _cluster(stacked: np.ndarray, n_segments: int, spacing: float) -> np.ndarray:
+    """Labels (T, H, W) of weighted features (T, H, W, channels); one frame alone is clustered in two dimensions."""
+    from skimage.segmentation import slic
+
     spread = stacked.max() - stacked.min()
     # slic rescales the whole array to [0, 1]; this compactness undoes it exactly, so that Eq. 3 holds as written.
-    labels = slic(
+    return slic(
         stacked,
         n_segments=n_segments,
         compactness=1 / spread if spread > 0 else 1.0,
@@ -83,11 +101,12 @@ def slic_supervoxels(
         start_label=0,
         spacing=(spacing, 1, 1),
     )
-    n_final = int(labels.max()) + 1
-    if n_final > np.iinfo(np.uint16).max + 1:
-        raise ValueError(f"{n_final} supervoxels from n_segments={n_segments}: at most 65536 can be kept")
-    n_seeded = int(np.zeros(labels.shape, bool)[regular_grid(labels.shape, n_segments)].size)
-    return Supervoxels(labels.astype(np.uint16), n_seeded, n_final)
+
+
+def _seeds(shape: tuple[int, ...], n_segments: int) -> int:
+    from skimage.util import regular_grid
+
+    return int(np.zeros(shape, bool)[regular_grid(shape, n_segments)].size)
 
 
 def _to_lightness_range(gradient: np.ndarray) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swagv.methods.explainer import Explainer
+from swagv.methods.explainer import Explainer, names_of, random_generator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +34,7 @@ class Control(Explainer):
         """Attribution N,T,H,W; the model and target are not looked at."""
         import torch
 
-        names = clip_ids or [str(index) for index in range(len(clips))]
+        names = names_of(clips, clip_ids)
         return torch.from_numpy(np.stack([self.volume(tuple(clips.shape[2:]), name) for name in names]))
 
 
@@ -62,8 +61,7 @@ class RandomPoint(Control):
 
     def frame_map(self, height: int, width: int, clip_id: str) -> np.ndarray:
         """As `Control.frame_map`."""
-        digest = hashlib.sha256(f"{self.seed}/{clip_id}".encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        rng = random_generator(clip_id, self.seed)
         return _nearness(height, width, int(rng.integers(height)), int(rng.integers(width)))
 
 

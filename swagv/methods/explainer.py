@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +37,12 @@ class Explainer:
 
 @dataclass(frozen=True)
 class PixelAttribution(Explainer):
-    """A method with a value of its own for every voxel, which SWAG-V can average over supervoxels.
+    """A method with a value of its own for every voxel, which SWAG-V can average over supervoxels."""
+
+
+@dataclass(frozen=True)
+class GradientAttribution(PixelAttribution):
+    """A pixel attribution made from a gradient N,C,T,H,W.
 
     Parameters
     ----------
@@ -58,3 +66,14 @@ def reduce_channels(gradient: Tensor, how: str) -> Tensor:
         return gradient.sum(1)
     magnitude = gradient.abs()
     return {"max_abs": magnitude.amax, "sum_abs": magnitude.sum, "mean_abs": magnitude.mean}[how](1)
+
+
+def random_generator(clip_id: str, seed: int) -> np.random.Generator:
+    """What is random about one clip is drawn from its id: neither batches, shards nor order change it."""
+    digest = hashlib.sha256(f"{seed}/{clip_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def names_of(clips: Tensor, clip_ids: Sequence[str] | None) -> Sequence[str]:
+    """The ids that seed what is random; the clips' places in the batch where none are given."""
+    return clip_ids or [str(index) for index in range(len(clips))]

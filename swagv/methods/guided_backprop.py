@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from swagv.methods.explainer import PixelAttribution, reduce_channels
+from swagv.methods.explainer import GradientAttribution, reduce_channels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GuidedBackprop(PixelAttribution):
+class GuidedBackprop(GradientAttribution):
     """Gradient of the target's logit, where each ReLU passes back only positive gradients of positive inputs.
 
     At every ReLU: grad_in = relu(grad_out) * [x > 0].

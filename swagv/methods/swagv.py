@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swagv.methods.explainer import REDUCTIONS, Explainer
+from swagv.errors import ConfigError
+from swagv.methods.explainer import REDUCTIONS, Explainer, GradientAttribution, PixelAttribution
 from swagv.pooling import mean_per_supervoxel
 from swagv.slic import FEATURES, MAX_SEGMENTS, slic_supervoxels
 
@@ -31,11 +32,12 @@ class Recipe:
     w_color: float
     w_grad: float
     spacing: float
+    per_frame: bool
 
     def __str__(self) -> str:
         numbers = {"wc": self.w_color, "wg": self.w_grad, "s": self.spacing if self.spacing != 1 else 0}
         named = [f"{name}{number!r}".removesuffix(".0") for name, number in numbers.items() if number]
-        return "-".join([self.features, f"n{self.n_segments}", *named])
+        return "-".join([self.features, f"n{self.n_segments}", *named, *["per_frame"] * self.per_frame])
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class SwagV(Explainer):
     attribution
         Name of a pixel attribution, or its object path.
     reduce
-        How its three channels become one value a voxel.
+        How its three channels become one value a voxel, where it is a gradient.
     features
         What SLIC clusters: ``"image"``, ``"image+gradient"`` or ``"gradient"``.
-    n_segments, w_color, w_grad, spacing
+    n_segments, w_color, w_grad, spacing, per_frame
         See `swagv.slic.slic_supervoxels`; the defaults are the paper's.
     """
 
@@ -61,6 +63,7 @@ class SwagV(Explainer):
     w_color: float = 20.0
     w_grad: float = 9.0
     spacing: float = 1.0
+    per_frame: bool = False
 
     def __post_init__(self) -> None:
         if self.features not in FEATURES:
@@ -78,7 +81,27 @@ class SwagV(Explainer):
         """The part of the settings that decides the supervoxels."""
         w_color = float(self.w_color) if "image" in self.features else 0.0
         w_grad = float(self.w_grad) if "gradient" in self.features else 0.0
-        return Recipe(self.features, self.n_segments, w_color, w_grad, float(self.spacing))
+        return Recipe(self.features, self.n_segments, w_color, w_grad, float(self.spacing), self.per_frame)
+
+    @property
+    def pixels(self) -> PixelAttribution:
+        """The pixel attribution that is averaged.
+
+        Raises
+        ------
+        ConfigError
+            If `attribution` names another kind of method, or one that `reduce` means nothing to.
+        """
+        from swagv.catalogue import METHODS
+
+        cls = METHODS.load(self.attribution)
+        if not (isinstance(cls, type) and issubclass(cls, PixelAttribution)):
+            raise ConfigError(f"{self.attribution!r} is not a pixel attribution")
+        if issubclass(cls, GradientAttribution):
+            return cls(reduce=self.reduce)
+        if self.reduce != "max_abs":
+            raise ConfigError(f"reduce={self.reduce!r}: {self.attribution!r} has one channel; leave reduce out")
+        return cls()
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
@@ -86,12 +109,8 @@ class SwagV(Explainer):
         """Attribution N,T,H,W; see the class."""
         import torch
 
-        from swagv.catalogue import METHODS
-
-        explain = METHODS.load(self.attribution)(reduce=self.reduce)
-        attribution = explain(model, clips, target, clip_ids).cpu().numpy()
-        frames = ((clips * model.std + model.mean) * 255).round().clamp(0, 255).byte()
-        frames = frames.permute(0, 2, 3, 4, 1).cpu().numpy()
+        attribution = self.pixels(model, clips, target, clip_ids).cpu().numpy()
+        frames = model.frames(clips)
         maps = [
             mean_per_supervoxel(one, slic_supervoxels(clip, one, **asdict(self.recipe)).labels)
             for clip, one in zip(frames, attribution, strict=True)
@@ -99,6 +118,7 @@ class SwagV(Explainer):
         return torch.from_numpy(np.stack(maps)).to(clips.device)
 
 
+swag_i = partial(SwagV, features="image", n_segments=300, w_color=10.0, per_frame=True)
 swagv_i = partial(SwagV, features="image", w_color=10.0)
 swagv_ig = partial(SwagV, features="image+gradient")
 swagv_g = partial(SwagV, features="gradient", w_grad=10.0)

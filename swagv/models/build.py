@@ -38,9 +38,11 @@ def build_model(name: str, weights: str | Path | None = "default") -> VideoClass
     path = weights_path(name, card, weights)
     if path is not None:
         _load_weights(network, path)
-    return VideoClassifier(
-        network, card.categories, card.geometry, card.clip_len, card.mean, card.std, card.cam_layer
-    ).eval()
+    known = {
+        name: getattr(card, name)
+        for name in ("categories", "geometry", "clip_len", "mean", "std", "bgr", "cam_layer", "head")
+    }
+    return VideoClassifier(network, **known).eval()
 
 
 def weights_path(name: str, card: ModelCard, weights: str | Path | None) -> Path | None:

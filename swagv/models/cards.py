@@ -24,14 +24,22 @@ class ModelCard:
         ``"package.module:Class"`` of the network; called with ``num_classes`` and `arguments`.
     cam_layer
         Dotted name of the last convolutional stage, after its ReLU.
+    head
+        Dotted name of the one linear layer (or 1x1x1 convolution) that follows global average pooling; empty where the
+        network has another kind of head.
     categories
         Class names in the order of the logits; a tuple of numbers where the names are not known.
     weights
-        The default safetensors file, if the project has one.
+        The default safetensors file, if there is one.
+    mean, std
+        Of each channel in the network's order, on the scale [0, 1].
+    bgr
+        Whether the network takes blue first.
     """
 
     factory: str
-    cam_layer: str
+    cam_layer: str = ""
+    head: str = ""
     categories: tuple[str, ...] = tuple(str(index) for index in range(400))
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
@@ -39,9 +47,10 @@ class ModelCard:
     clip_len: int = 16
     mean: tuple[float, float, float] = _KINETICS_MEAN
     std: tuple[float, float, float] = _KINETICS_STD
+    bgr: bool = False
 
 
-_R2PLUS1D = {"factory": "swagv.models.video_resnet:R2Plus1D", "cam_layer": "layer4"}
+_R2PLUS1D = {"factory": "swagv.models.video_resnet:R2Plus1D", "cam_layer": "layer4", "head": "fc"}
 _C3D = {"factory": "swagv.models.c3d:C3D", "cam_layer": "conv5b"}
 
 R2PLUS1D_18 = ModelCard(**_R2PLUS1D)

@@ -23,21 +23,22 @@ class VideoClassifier(nn.Module):
         Resize and crop of the frames.
     clip_len
         T, frames a clip.
-    mean, std
-        Per RGB channel, on the scale [0, 1].
-    cam_layer
-        Dotted name of the last convolutional stage, after its ReLU.
+    mean, std, bgr, cam_layer, head
+        As on a `swagv.models.cards.ModelCard`.
     """
 
     def __init__(
         self,
         network: nn.Module,
+        *,
         categories: tuple[str, ...],
         geometry: Geometry,
         clip_len: int,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
-        cam_layer: str,
+        bgr: bool = False,
+        cam_layer: str = "",
+        head: str = "",
     ):
         super().__init__()
         self.network = network
@@ -45,6 +46,8 @@ class VideoClassifier(nn.Module):
         self.geometry = geometry
         self.clip_len = clip_len
         self.cam_layer = cam_layer
+        self.head = head
+        self.bgr = bgr
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1, 1), persistent=False)
 
@@ -74,7 +77,14 @@ class VideoClassifier(nn.Module):
         if frames.shape[2:4] != (self.crop, self.crop):
             frames = self.geometry.frames(frames)
         clips = torch.from_numpy(np.ascontiguousarray(frames)).to(self.mean.device)
-        return (clips.permute(0, 4, 1, 2, 3).float() / 255 - self.mean) / self.std
+        clips = clips.permute(0, 4, 1, 2, 3).float() / 255
+        return ((clips.flip(1) if self.bgr else clips) - self.mean) / self.std
+
+    def frames(self, clips: Tensor) -> np.ndarray:
+        """The inverse of `preprocess`: frames N,T,H,W,3 uint8 RGB of preprocessed clips N,3,T,H,W."""
+        clips = clips * self.std + self.mean
+        clips = ((clips.flip(1) if self.bgr else clips) * 255).round().clamp(0, 255).byte()
+        return clips.permute(0, 2, 3, 4, 1).cpu().numpy()
 
     def layer(self, name: str) -> nn.Module:
         """The submodule of the network with this dotted name.
