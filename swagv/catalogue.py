@@ -18,11 +18,20 @@ MODELS = Registry(
 METHODS = Registry(
     "method",
     {
+        # pixel attributions
         "guided_backprop": "swagv.methods.guided_backprop:GuidedBackprop",
+        "random_noise": "swagv.methods.random_noise:RandomNoise",
+        "sobel": "swagv.methods.sobel:Sobel",
+        # supervoxels
+        "swag_i": "swagv.methods.swagv:swag_i",
         "swagv_i": "swagv.methods.swagv:swagv_i",
         "swagv_ig": "swagv.methods.swagv:swagv_ig",
         "swagv_g": "swagv.methods.swagv:swagv_g",
+        # layers
         "grad_cam": "swagv.methods.grad_cam:GradCam",
+        "grad_cam_pp": "swagv.methods.grad_cam:GradCamPP",
+        "saliency_tubes": "swagv.methods.saliency_tubes:SaliencyTubes",
+        # controls
         "centre": "swagv.methods.controls:Centre",
         "random": "swagv.methods.controls:RandomPoint",
         "full_frame": "swagv.methods.controls:FullFrame",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
 from swagv.config import Evaluation, load_config
+from swagv.datasets.boxes import read_boxes
 from swagv.errors import ConfigError, NotApplicable, SwagvError
 
 _LISTS = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "datasets": DATASETS}
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("what", choices=sorted(_LISTS))
     check = commands.add_parser("check", help="check a configuration without running anything")
     check.add_argument("config", help="a YAML file; - reads standard input")
-    check.add_argument("--build", action="store_true", help="load every network's weights as well")
+    check.add_argument("--build", action="store_true", help="also load all weights and tables of boxes")
     train = commands.add_parser("train", help="train a demo network on rendered videos")
     train.add_argument("model")
     train.add_argument("--out", type=Path, required=True, help="safetensors file to write")
@@ -45,6 +46,9 @@ def _check(given: argparse.Namespace) -> int:
     evaluation = Evaluation(load_config("/dev/stdin" if given.config == "-" else given.config))
     if given.build:
         _build_models(evaluation)
+        for dataset in evaluation.datasets.values():
+            if dataset.boxes:
+                read_boxes(dataset.boxes)
     shards = sum(len(dataset.shards) for dataset in evaluation.datasets.values())
     print(f"{given.config}: {shards} shards x {len(evaluation.models)} models x {len(evaluation.methods)} methods")
     return 0

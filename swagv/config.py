@@ -225,6 +225,8 @@ def _settings(factory: Any, what: str, given: Mapping[str, Any]) -> dict[str, An
         if not _fits(value, hints[key]):
             wanted = hints[key].__name__ if isinstance(hints[key], type) else hints[key]
             raise ConfigError(f"{what}: {key} is {value!r}, a {type(value).__name__}; it must be {wanted}")
+    # 20 and 20.0 are one setting: written differently they must not make anything run again.
+    given = {key: float(value) if hints[key] is float else value for key, value in given.items()}
     try:
         return json.loads(json.dumps(asdict(factory(**given))))
     except (TypeError, ValueError) as error:

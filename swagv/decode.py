@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Containers declare a frame more or less than they hold (packed B-frames, rounded durations); not a tenth of them.
 _WHOLE = 0.9
+_MICROSECONDS = 1_000_000  # of container times
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Frames:
 class Probe:
     """Frames that really decode, their size in pixels, and what went wrong on the way, if anything.
 
-    `truncated`: less decodes than the container declares, by more than its usual inaccuracy.
+    `truncated`: less is there than the container declares, by more than its usual inaccuracy.
     """
 
     num_frames: int
@@ -64,33 +65,43 @@ def probe(path: Path | str) -> Probe:
         raise DecodeError("file not found")
     if path.stat().st_size == 0:
         raise DecodeError("empty file (0 bytes)")
-    count, corrupt, size, error_name, declared = 0, 0, (0, 0), "", 0
+    count, corrupt, size, error_name = 0, 0, (0, 0), ""
+    declared, length, end = 0, 0.0, 0.0
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise DecodeError("no video stream")
             stream = container.streams.video[0]
-            declared = stream.frames or _frames_of_duration(container, stream)
-            for frame in container.decode(stream):
-                count, corrupt, size = count + 1, corrupt + frame.is_corrupt, (frame.height, frame.width)
+            declared, length = _declared_frames(stream), (container.duration or 0) / _MICROSECONDS
+            for packet in container.demux():
+                if packet.pts is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream is stream:
+                    for frame in packet.decode():
+                        count, corrupt, size = count + 1, corrupt + frame.is_corrupt, (frame.height, frame.width)
     except av.FFmpegError as error:
         error_name = type(error).__name__
     if count == 0:
         raise DecodeError(f"not one frame could be decoded ({error_name or 'empty stream'})")
-    truncated = count < _WHOLE * declared
-    detail = [f"{count} of {declared} declared frames decode"] if truncated else []
+    detail = []
+    if declared and count < _WHOLE * declared:
+        detail.append(f"{count} of {declared} declared frames decode")
+    elif not declared and end < _WHOLE * length:
+        detail.append(f"it ends after {end:.1f} of {length:.1f} declared seconds")
+    truncated = bool(detail)
     detail += [f"{error_name} after {count} frames"] if error_name else []
     detail += [f"{corrupt} damaged frames"] if corrupt else []
     return Probe(count, *size, "; ".join(detail), truncated)
 
 
-def _frames_of_duration(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """Frames that the declared duration makes room for; 0 where the container declares none."""
-    if not stream.average_rate:
-        return 0
-    if stream.duration:
-        return int(stream.duration * stream.time_base * stream.average_rate)
-    return int(container.duration / 1_000_000 * stream.average_rate) if container.duration else 0
+def _declared_frames(stream: av.VideoStream) -> int:
+    """Frames that a whole file would give; 0 where the container has no count of them.
+
+    The count of a stream-copied cut includes the pre-roll that its edit list hides; its duration does not.
+    """
+    if not stream.frames or not stream.duration or not stream.average_rate:
+        return stream.frames
+    return min(stream.frames, round(stream.duration * stream.time_base * stream.average_rate))
 
 
 def read_frames(path: Path | str, start_frame: int, num_frames: int, frame_step: int) -> Frames:

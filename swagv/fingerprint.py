@@ -68,11 +68,11 @@ _NOT_CODE = {
 }
 
 
-def fingerprint(entries: Iterable[str], scripts: Iterable[Path] = ()) -> str:
-    """Hex digest over the import closure of `entries` and over the text of `scripts`."""
+def fingerprint(entries: Iterable[str], files: Iterable[Path] = ()) -> str:
+    """Hex digest over the import closure of `entries` and over `files`: of a script its code, of another its bytes."""
     digest = hashlib.sha256()
-    for script in sorted(scripts):
-        digest.update(_parse(Path(script))[0].encode())
+    for path in sorted(map(Path, files)):
+        digest.update(_parse(path)[0].encode() if path.suffix == ".py" else path.read_bytes())
     for module, path in imported_modules(entries).items():
         digest.update(f"{module}\n{_parse(path)[0]}\n".encode())
     return digest.hexdigest()

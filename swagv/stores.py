@@ -24,6 +24,7 @@ class StoreWriter:
     def __init__(self, group: zarr.Group, clip_ids: Sequence[str]):
         self._group = group
         self._clip_ids = list(clip_ids)
+        self._written: list[str] = []
         self.status = ["ok"] * len(self._clip_ids)
 
     def write(self, name: str, rows: Sequence[np.ndarray | None], dtype: str, missing: float = 0) -> None:
@@ -42,9 +43,19 @@ class StoreWriter:
             block = rows[start : start + _CLIPS_PER_ZARR_SHARD]
             filled = [np.full(shape, missing, dtype) if row is None else row for row in block]
             array[start : start + len(block)] = np.stack(filled).astype(dtype)
+        self._written.append(name)
 
     def finish(self, attributes: dict[str, Any]) -> None:
-        """Write the attributes; `complete` stands last."""
+        """Write the attributes; `complete` stands last.
+
+        Raises
+        ------
+        SwagvError
+            If another writer of the same store, which takes this one for dead, has swept it.
+        """
+        lost = [name for name in self._written if name not in self._group]
+        if lost:
+            raise SwagvError(f"{self._group.store}: another process removed {', '.join(lost)} while it was written")
         self._group.attrs.update({"clip_ids": self._clip_ids, "status": self.status} | attributes)
         self._group.attrs["complete"] = True
 

@@ -26,7 +26,7 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["models", "c3d_demoo"], {}, "unknown model 'c3d_demoo'. Did you mean 'c3d_demo'"),
         (["models", "c3d"], {}, "weights of model 'c3d' not found"),
         (["methods", "swagv_ig"], {"w_gradd": 5}, "no setting 'w_gradd'. Did you mean 'w_grad'"),
-        (["methods", "swagv_ig"], {"w_grad": 0}, "w_grad=0: must be greater than 0"),
+        (["methods", "swagv_ig"], {"w_grad": 0}, "w_grad=0.0: must be greater than 0"),
         (["methods", "swagv_ig"], {"attribution": "centre"}, "'centre' is not a pixel attribution"),
         (["datasets", "demo", "clips"], {"clip_len": 32}, "takes 16 frames of 112 pixels"),
         (["datasets", "mine"], {"type": "folder", "root": "nowhere", "shards": 1}, "dataset folder not found"),

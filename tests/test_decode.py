@@ -85,7 +85,38 @@ def test_truncated_files_that_still_open_are_known(tmp_path, suffix, options):
     found = probe(half)
     assert 0 < found.num_frames < 27
     assert found.truncated
-    assert f"{found.num_frames} of 30 declared frames decode" in found.detail
+    said = {"mp4": f"{found.num_frames} of 30 declared frames decode", "mkv": "of 1.2 declared seconds"}[suffix]
+    assert said in found.detail
+
+
+def test_whole_files_whose_containers_declare_more_are_not_truncated(tmp_path):
+    """A stream-copied cut hides its pre-roll by an edit list; audio may outlast the video; frame rates may vary."""
+    write_video(tmp_path / "v.mp4", render_video(0, 1, num_frames=40).frames)
+    with av.open(str(tmp_path / "v.mp4")) as given, av.open(str(tmp_path / "cut.mp4"), "w") as cut:
+        stream = cut.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.pts, packet.dts = (int(time - 0.8 / packet.time_base) for time in (packet.pts, packet.dts))
+                packet.stream = stream
+                cut.mux(packet)
+    with av.open(str(tmp_path / "cut.mp4")) as cut:
+        assert cut.streams.video[0].frames == 40
+    assert (probe(tmp_path / "cut.mp4").truncated, probe(tmp_path / "cut.mp4").num_frames) == (False, 20)
+
+    with av.open(str(tmp_path / "v.mp4")) as given, av.open(str(tmp_path / "odd.mkv"), "w") as made:
+        video, audio = made.add_stream_from_template(given.streams.video[0]), made.add_stream("aac", rate=16000)
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                half = int(0.8 / packet.time_base)  # from there on at a third of the frame rate
+                packet.pts, packet.dts = (time + 2 * max(0, time - half) for time in (packet.pts, packet.dts))
+                packet.stream = video
+                made.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 16000 * 9), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 16000
+        made.mux(audio.encode(silence))
+        made.mux(audio.encode())
+    found = probe(tmp_path / "odd.mkv")
+    assert (found.truncated, found.detail) == (False, "")
 
 
 def test_rotation_in_the_metadata_is_applied_by_both_readers(tmp_path):

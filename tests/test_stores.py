@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import zarr
@@ -47,3 +49,15 @@ def test_left_overs_of_a_killed_writer_are_swept(tmp_path):
     with publish(tmp_path / "t.parquet") as partial:
         partial.write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_a_writer_whose_files_another_one_swept_publishes_nothing(tmp_path):
+    def write_swept():
+        with create_store(tmp_path / "s.zarr", ["a"], {}) as writer:
+            writer.write("frames", [np.ones((2, 3), np.uint8)], "uint8")
+            shutil.rmtree(next(tmp_path.glob(".s.zarr.*.partial")))
+            writer.write("boxes", [np.ones((2, 4), np.float32)], "float32")
+
+    with pytest.raises(SwagvError, match="another process removed frames"):
+        write_swept()
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,15 +28,19 @@ def read_boxes(path: Path | str) -> Mapping[str, Mapping[int, tuple[float, ...]]
     Raises
     ------
     ConfigError
-        If columns are missing or a row holds something else than numbers; the message names the line.
+        If columns are missing or a row is not a box; the message names the line.
     """
     check_columns(path, BOX_COLUMNS)
     boxes: dict[str, dict[int, tuple[float, ...]]] = {}
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
             try:
-                corners = tuple(float(row[name]) for name in BOX_COLUMNS[2:])
+                x_min, y_min, x_max, y_max = corners = tuple(float(row[name]) for name in BOX_COLUMNS[2:])
+                if not (-math.inf < x_min <= x_max < math.inf and -math.inf < y_min <= y_max < math.inf):
+                    raise ValueError(f"corners {corners} are no box")
                 boxes.setdefault(row["video_id"], {})[int(row["frame"])] = corners
             except (TypeError, ValueError) as error:
-                raise ConfigError(f"{path}, line {line}: {error}; need a frame number and four corners") from error
+                raise ConfigError(
+                    f"{path}, line {line}: {error}; need a frame number and corners, x_min <= x_max and y_min <= y_max"
+                ) from error
     return boxes

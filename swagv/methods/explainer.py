@@ -32,7 +32,7 @@ class Explainer:
         raise TypeError(f"{type(self).__name__} does not say how to explain")
 
     def check(self, model: VideoClassifier) -> None:
-        """Raise `swagv.errors.NotApplicable` for a setting that no clip of this model can meet, without running it."""
+        """Raise `swagv.errors.NotApplicable` where no clip of this model can be explained, whatever it shows."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 ALPHAS = {
     "value": np.arange(20) * 0.05,
@@ -29,7 +30,8 @@ class Localisation:
     - mean: h >= alpha * mean(h), alpha 0:0.5:10
     - energy: the highest values before the first whose cumulative sum reaches alpha * total, alpha 0:0.05:0.95
 
-    Frames in which nothing survives get the whole frame. Error in percent; lower is better.
+    The mean and the energy of a signed map are taken after its minimum is moved to 0; a map without negative values is
+    thresholded as it is. Frames in which nothing survives get the whole frame. Error in percent; lower is better.
     """
 
     higher_is_better: ClassVar[dict[str, bool]] = {f"loc_error_{rule}": False for rule in ALPHAS}
@@ -39,7 +41,30 @@ class Localisation:
         if not 0 < self.iou_threshold < 1:
             raise ValueError(f"iou_threshold={self.iou_threshold}: must be between 0 and 1")
 
-    def __call__(self, attribution: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(
+        self, model: object, clips: object, attribution: ArrayLike, target: object, *, boxes: ArrayLike
+    ) -> dict[str, np.ndarray]:
+        """Hits of N clips; the model, the clips and the target are not looked at.
+
+        Parameters
+        ----------
+        attribution
+            N,T,H,W.
+        boxes
+            N,T,4 true boxes as x_min, y_min, x_max, y_max in pixels of the map, inclusive; NaN for no box.
+
+        Returns
+        -------
+        dict
+            As `of_clip`, one row a clip.
+        """
+        attribution, boxes = np.asarray(attribution), np.asarray(boxes, np.float64)
+        if boxes.shape != (*attribution.shape[:2], 4):
+            raise ValueError(f"boxes {boxes.shape} do not fit the attribution {attribution.shape}; need N,T,4")
+        found = [self.of_clip(one, truth) for one, truth in zip(attribution, boxes, strict=True)]
+        return {name: np.stack([row[name] for row in found]) for name in found[0]}
+
+    def of_clip(self, attribution: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
         """Hits of one clip.
 
         Parameters
@@ -47,7 +72,7 @@ class Localisation:
         attribution
             (T, H, W) float, the whole clip's map; thresholds are taken over all of it.
         boxes
-            (T, 4) true boxes as x_min, y_min, x_max, y_max in pixels of the map, inclusive; NaN for no box.
+            (T, 4) true boxes, as in `__call__`.
 
         Returns
         -------
@@ -80,6 +105,7 @@ def _as_threshold(heat: np.ndarray, rule: str, alphas: np.ndarray) -> tuple[np.n
     """A map and one threshold an alpha, such that ``map >= threshold`` is what the rule keeps."""
     if rule == "value":
         return heat - heat.min(), alphas * (heat.max() - heat.min())
+    heat = heat - min(heat.min(), 0)
     if rule == "mean":
         return heat, alphas * heat.mean()
     order = np.argsort(-heat, axis=None, kind="stable")

@@ -53,6 +53,9 @@ def insertion_deletion(
             p_intact=torch.tensor([row["p_target"]]),
             p_blank=torch.tensor([row["p_blank"]]),
         )
+        if not all(torch.isfinite(value).all() for value in result.values()):
+            rows[index]["status"] = "the network's scores are not finite"
+            continue
         rows[index] |= {name: value[0].tolist() for name, value in result.items()}
     write_table(
         out,

@@ -33,6 +33,6 @@ def localisation(clips: Path, explanations: Path, out: Path, key: dict[str, str]
         if not np.isfinite(boxes).all(-1).any():
             rows[index]["status"] = "no_true_box"
             continue
-        result = metric(maps["attribution"][index], boxes)
+        result = metric.of_clip(maps["attribution"][index], boxes)
         rows[index] |= {name: value.tolist() for name, value in result.items()}
     write_table(out, rows, LOCALISATION, provenance("localisation", spec))

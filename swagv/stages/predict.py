@@ -52,7 +52,7 @@ def _row(
     top1 = int(scores.argmax())
     known = categories.index(label) if label in categories else None
     target = top1 if rule == "top1" else known
-    if not torch.isfinite(scores).all():
+    if not (torch.isfinite(scores).all() and torch.isfinite(blank).all()):
         return {"status": "the network's scores are not finite"}
     if target is None:
         return {"status": f"label {label!r} is not a category of the network"}

@@ -45,25 +45,28 @@ def report(
         manifests=manifests,
         predictions=predictions,
         examples=examples,
-        provenance=_provenance([*clip_tables, *predictions]),
+        provenance=_provenance([*manifests, *predictions, *clip_tables, *summaries]),
     )
 
 
 def _provenance(tables: Sequence[Path]) -> dict[str, object]:
-    """Versions and commits of all tables, and the settings of every model and method among them."""
+    """What repeats the run: versions and commits of all tables, and the settings of every stage among them."""
     found = [(path, read_provenance(path)) for path in tables]
     versions: dict[str, set[str]] = {}
-    for _, record in found:
-        for package, version in record["versions"].items():
-            versions.setdefault(package, set()).add(version)
     settings: dict[str, object] = {}
     for path, record in found:
+        for package, version in record["versions"].items():
+            versions.setdefault(package, set()).add(version)
         spec = record["spec"]
-        if "method" in spec:
+        if record["stage"] == "plan":  # {dataset}/manifest/{shard}.parquet
+            settings[f"dataset {path.parts[-3]}"] = spec
+        elif record["stage"] == "predict":  # {dataset}/{model}/predictions/{shard}.parquet
+            settings[f"model {path.parts[-3]}"] = spec
+        elif record["stage"] == "summarise":
+            settings["bootstrap"] = spec["bootstrap"]
+        else:  # {dataset}/{model}/{metric}/{method}/{shard}.parquet
             settings[f"method {path.parts[-2]}"] = spec["method"]
             settings[path.parts[-3]] = spec["metric"]
-        if "model" in spec:
-            settings[f"model {path.parts[-3 if 'target' in spec else -4]}"] = spec["model"]
     return {
         # More than one where the environment changed between two runs: an upgrade alone makes nothing run again.
         "versions": {package: ", ".join(sorted(found)) for package, found in versions.items()},

@@ -10,6 +10,7 @@ from swagv.clips import Video
 from swagv.config import Evaluation
 from swagv.datasets.rendering import render_video
 from swagv.geometry import Geometry
+from swagv.network_batches import load_for_stage
 from swagv.stages import explain_cached
 from swagv.stages.explain import explain
 from swagv.stages.insertion_deletion import insertion_deletion
@@ -96,6 +97,36 @@ def test_swagv_in_one_call_equals_the_cached_stages(name, shard, demo_models):
     cached = open_store(store)["attribution"][0]
     assert cached.std() > 0
     assert np.abs(ours - cached).max() <= 1e-5 * np.abs(cached).max()
+
+
+def test_scores_that_are_not_finite_are_a_status(shard, tmp_path, monkeypatch):
+    """A network that divides by the spread of a clip has no answer for a blank one."""
+    import swagv.stages.insertion_deletion as stage
+    import swagv.stages.predict as predicting
+
+    folder, evaluation = shard
+
+    def load(*given):
+        model = load_for_stage(*given)
+        whole = model.network.forward
+        model.network.forward = lambda x: whole(x / x.flatten(1).std(1).view(-1, 1, 1, 1, 1))
+        return model
+
+    monkeypatch.setattr(stage, "load_for_stage", load)
+    monkeypatch.setattr(predicting, "load_for_stage", load)
+    spec = {"method": evaluation.methods["centre"].spec, "model": evaluation.models["c3d_demo"].spec}
+    spec |= {"metric": evaluation.metrics["insertion_deletion"], "target": "top1"}
+    explain_cached.explain_control(folder / "clips.zarr", folder / "p.parquet", tmp_path / "c.zarr", spec)
+    paths = [folder / "clips.zarr", folder / "p.parquet", tmp_path / "c.zarr", tmp_path / "id.parquet"]
+    insertion_deletion(*paths, KEY | {"method": "centre"}, {**spec, "metric": {"steps": 3}}, RUNTIME)
+    assert read_table(tmp_path / "id.parquet").status[0] == "ok"  # the blank score is known here
+    predict(folder / "manifest.parquet", folder / "clips.zarr", tmp_path / "p.parquet", KEY, spec, RUNTIME)
+    assert read_table(tmp_path / "p.parquet").status[0] == "the network's scores are not finite"
+    monkeypatch.setattr(stage.InsertionDeletion, "__call__", lambda *a, **k: {"deletion_auc": torch.tensor([np.nan])})
+    insertion_deletion(*paths, KEY | {"method": "centre"}, {**spec, "metric": {"steps": 3}}, RUNTIME)
+    table = read_table(tmp_path / "id.parquet")
+    assert table.status[0] == "the network's scores are not finite"
+    assert table.deletion_auc.isna().all()
 
 
 def test_counts_of_supervoxels_are_recorded(shard):

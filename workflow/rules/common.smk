@@ -28,6 +28,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 32))
 DEVICE = evaluation.runtime["device"]
 GPU = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and shutil.which("nvidia-smi") is not None))
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+TEMPLATES = Path(workflow.basedir) / "swagv" / "templates"
 
 
 # Before the first job, in the one process that starts them: build every network, so that weights that do not fit cost
@@ -50,9 +51,9 @@ wildcard_constraints:
     shard=r"\d{4}",
 
 
-def code(script, *modules):
-    """Fingerprint of a stage's script and the library modules that it really uses."""
-    return fingerprint(modules, [SCRIPTS / script])
+def code(script, *modules, templates=()):
+    """Fingerprint of a stage's script, the library modules that it really uses, and templates."""
+    return fingerprint(modules, [SCRIPTS / script, *(TEMPLATES / name for name in templates)])
 
 
 def dataset_of(wildcards):

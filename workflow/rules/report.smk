@@ -35,6 +35,6 @@ rule report:
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=code("report.py", "swagv.stages.report"),
+        code=code("report.py", "swagv.stages.report", templates=["report.html.j2"]),
     script:
         "../scripts/report.py"

@@ -1,0 +1,104 @@
+"""What the CAM family shares: a layer's output and gradient, and the way from its resolution to the clip's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swagv.methods.explainer import Explainer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swagv.models.classifier import VideoClassifier
+
+UPSAMPLINGS = ("trilinear", "scipy_cubic")
+
+
+@dataclass(frozen=True)
+class LayerMap(Explainer):
+    """A map at the resolution of a layer, upsampled to the clip's.
+
+    Parameters
+    ----------
+    layer
+        Dotted name; the model's own `cam_layer` where empty.
+    upsampling
+        ``"trilinear"`` with half-pixel centres (``align_corners=False``), or ``"scipy_cubic"``, SciPy's zoom with cubic
+        splines, as the Saliency Tubes authors and pytorch-grad-cam do.
+    """
+
+    layer: str = ""
+    upsampling: str = "trilinear"
+
+    def __post_init__(self) -> None:
+        if self.upsampling not in UPSAMPLINGS:
+            raise ValueError(f"upsampling={self.upsampling!r}: must be one of {', '.join(UPSAMPLINGS)}")
+
+    def check(self, model: VideoClassifier) -> None:
+        """As `Explainer.check`: explains one blank clip at the layer's resolution."""
+        import torch
+
+        blank = torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=model.mean.device)
+        self.layer_map(model, blank, torch.zeros(1, dtype=torch.long, device=blank.device))
+
+    def layer_map(self, model: VideoClassifier, clips: Tensor, target: Tensor) -> Tensor:
+        """The map N,t,h,w before upsampling."""
+        raise TypeError(f"{type(self).__name__} does not say what its map is")
+
+    def __call__(
+        self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
+    ) -> Tensor:
+        """Attribution N,T,H,W; see the class."""
+        return upsample(self.layer_map(model, clips, target), tuple(clips.shape[2:]), self.upsampling)
+
+
+def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """Output A of a layer (the model's `cam_layer` where empty), N,K,t,h,w, and the target logit's gradient there.
+
+    Raises
+    ------
+    NotApplicable
+        If there is no such layer, the network does not use it, or it does not give a map in time and space.
+    """
+    import torch
+
+    from swagv.errors import NotApplicable
+
+    captured: list[Tensor] = []
+
+    def capture(module: torch.nn.Module, args: tuple, output: Tensor) -> Tensor:
+        captured.append(output.detach().requires_grad_(True))
+        return captured[-1].clone()  # what follows may work in place, which a leaf forbids
+
+    layer = layer or model.cam_layer
+    handle = model.layer(layer).register_forward_hook(capture)
+    try:
+        with torch.enable_grad():
+            score = model(clips).gather(1, target[:, None]).sum()
+            if not captured or captured[-1].ndim != 5:
+                given = f"gives {tuple(captured[-1].shape)}" if captured else "is not used"
+                raise NotApplicable(f"layer {layer!r} {given}; a map in time and space, N,K,t,h,w, is needed")
+            gradient = torch.autograd.grad(score, captured[-1])[0]
+    finally:
+        handle.remove()
+    return captured[-1].detach(), gradient
+
+
+def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
+    """sum_k w_k A_k of weights N,K and activations N,K,t,h,w (or any other rank)."""
+    return (weight[(...,) + (None,) * (activation.ndim - 2)] * activation).sum(1)
+
+
+def upsample(maps: Tensor, size: tuple[int, ...], how: str = "trilinear") -> Tensor:
+    """Maps N,t,h,w to N,T,H,W float32; `how` as in `LayerMap`."""
+    import numpy as np
+    import torch
+    from scipy import ndimage
+
+    maps = maps.float()
+    if how == "trilinear":
+        return torch.nn.functional.interpolate(maps[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
+    zoom = [new / old for new, old in zip(size, maps.shape[1:], strict=True)]
+    return torch.from_numpy(np.stack([ndimage.zoom(one, zoom, order=3) for one in maps.cpu().numpy()])).to(maps.device)
