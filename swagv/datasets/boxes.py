@@ -41,6 +41,6 @@ def read_boxes(path: Path | str) -> Mapping[str, Mapping[int, tuple[float, ...]]
                 boxes.setdefault(row["video_id"], {})[int(row["frame"])] = corners
             except (TypeError, ValueError) as error:
                 raise ConfigError(
-                    f"{path}, line {line}: {error}; need a frame number and corners, x_min <= x_max and y_min <= y_max"
+                    f"{path}, line {line}: {error}; need frame, x_min <= x_max, y_min <= y_max"
                 ) from error
     return boxes

@@ -30,7 +30,7 @@ def test_grad_cam_equals_captum(name, demo_models, clips):
 
 @pytest.mark.parametrize("name", ["r2plus1d_demo", "c3d_demo"])
 def test_grad_cam_pp_weights_equal_pytorch_grad_cam(name, demo_models, clips):
-    """Their epsilon of 1e-6 stands beside squares and cubes of gradients, so these are scaled up until it is nothing."""
+    """Their epsilon of 1e-6 stands beside squares and cubes of gradients: scaled up, these leave it behind."""
     from swagv.models.torchvision_import import import_torchvision
 
     import_torchvision()

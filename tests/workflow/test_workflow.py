@@ -152,6 +152,13 @@ def test_slic_code_reruns_supervoxels_and_what_follows_and_a_comment_nothing(pro
     assert_same(before, project.scores())
 
 
+def test_a_new_template_makes_only_the_report_anew(project):
+    template = project.folder / "swagv" / "templates" / "report.html.j2"
+    template.write_text(template.read_text().replace("<h1>", "<h1>Other: "))
+    assert project.rerun() == {}
+    assert "<h1>Other: " in (project.folder / "results" / "report.html").read_text()
+
+
 def test_a_new_method_runs_only_itself(project):
     project.configure(changed(methods={"random": {}}))
     assert project.rerun() == {"explanations": 2, "insertion_deletion": 2, "localisation": 2}
