@@ -55,16 +55,25 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _build_models(evaluation: Evaluation) -> None:
-    """Build each network once and show it to every method: what does not fit is found here, in seconds."""
+    """Build each network once and show it to every method: what does not fit is found here, in seconds.
+
+    A method that fits some of the networks is "not applicable" to the others; one that fits none is a mistake.
+    """
     from swagv.models.build import build_model
 
+    reasons: dict[str, list[str]] = {name: [] for name in evaluation.methods}
     for given in evaluation.models.values():
         model = build_model(given.spec["card"], given.spec["weights"])
         for method in evaluation.methods.values():
             try:
                 method.explainer.check(model)
             except NotApplicable as reason:
-                raise ConfigError(f"method {method.name!r} on model {given.name!r}: {reason}") from reason
+                reasons[method.name].append(f"method {method.name!r} on model {given.name!r}: {reason}")
+    for found in reasons.values():
+        if len(found) == len(evaluation.models):
+            raise ConfigError(found[0])
+        for reason in found:
+            print(f"not applicable: {reason}", file=sys.stderr)
 
 
 def _train(given: argparse.Namespace) -> int:

@@ -126,7 +126,7 @@ class Evaluation:
         self.models = {name: _model(name, given or {}) for name, given in config["models"].items()}
         self.methods = {name: _method(name, given or {}) for name, given in config["methods"].items()}
         self.metrics = {
-            name: _settings(METRICS.load(name), f"metric {name!r}", given or {})
+            name: settings_of(METRICS.load(name), f"metric {name!r}", given or {})
             for name, given in config["metrics"].items()
         }
         self._check_pairs()
@@ -213,7 +213,7 @@ def _check_schema(config: Mapping[str, Any]) -> None:
     raise ConfigError(f"configuration, at {where}: {error.message}")
 
 
-def _settings(factory: Any, what: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(factory: Any, what: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a dataclass (or a partial of one) with its defaults filled in; wrong ones are explained."""
     cls = factory.func if isinstance(factory, partial) else factory
     known, hints = sorted(field.name for field in fields(cls)), get_type_hints(cls)
@@ -250,10 +250,10 @@ def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
     if not hasattr(cls, "list_videos"):
         raise ConfigError(f"dataset {name!r}: {given['type']!r} has no list_videos; it is not a dataset")
     own = {key: value for key, value in given.items() if key not in ("type", "shards", "clips", "geometry")}
-    settings = _settings(cls, f"dataset {name!r}", own)
+    settings = settings_of(cls, f"dataset {name!r}", own)
     dataset = cls(**settings)
-    clips = _settings(ClipSelection, f"clips of dataset {name!r}", given.get("clips", {}))
-    geometry = _settings(Geometry, f"geometry of dataset {name!r}", given.get("geometry", {}))
+    clips = settings_of(ClipSelection, f"clips of dataset {name!r}", given.get("clips", {}))
+    geometry = settings_of(Geometry, f"geometry of dataset {name!r}", given.get("geometry", {}))
     spec = {"dataset": {"object": DATASETS.path(given["type"]), "settings": settings}, "shards": given["shards"]}
     shards = assign_shards(dataset.list_videos(), given["shards"])
     return Dataset(
@@ -298,7 +298,7 @@ def _method(name: str, given: Mapping[str, Any]) -> Method:
     if not (isinstance(cls, type) and issubclass(cls, Explainer)):
         raise ConfigError(f"method {name!r}: {registered!r} is not a swagv Explainer")
     # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
-    settings = _settings(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
+    settings = settings_of(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
     explainer = cls(**settings)
     if isinstance(explainer, SwagV):
         try:

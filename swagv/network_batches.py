@@ -29,7 +29,7 @@ def load_for_stage(model_spec: dict[str, Any], device: str, threads: int) -> Vid
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     model = build_model(model_spec["card"], model_spec["weights"])
     model = model.to(pick_device(device))
-    model.network.to(memory_format=torch.channels_last_3d)
+    model.network.to(memory_format=model.memory_format)
     return model
 
 

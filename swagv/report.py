@@ -15,6 +15,7 @@ from swagv.metrics.insertion_deletion import InsertionDeletion
 from swagv.metrics.localisation import Localisation
 from swagv.publish import publish
 from swagv.stores import open_store
+from swagv.summary import NOT_APPLICABLE
 from swagv.tables import read_table
 from swagv.viz import filmstrip, png_data_uri
 
@@ -137,7 +138,9 @@ def _table(summary: pd.DataFrame) -> dict:
             and {**row, "best": row["mean"] == best.get((*key[:2], row["metric"])), "percent": "error" in row["metric"]}
             for row in found
         ]
-        rows.append({"key": key, "n": any_row["n"], "n_failed": any_row["n_failed"], "cells": shown})
+        unfit = any_row["metric"] == NOT_APPLICABLE
+        failed = 0 if unfit else any_row["n_failed"]
+        rows.append({"key": key, "n": any_row["n"], "n_failed": failed, "unfit": unfit, "cells": shown})
     return {"titles": [_TITLES[metric] for metric in metrics], "rows": rows}
 
 

@@ -11,10 +11,16 @@ import pandas as pd
 from swagv.metrics.localisation import ALPHAS
 
 CELL = ["dataset", "model", "method"]
+# How the status of a clip begins, and the one metric of a cell, whose method and network do not go together.
+NOT_APPLICABLE = "not_applicable"
 
 
 def summarise_insertion_deletion(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
-    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high of the per-clip table."""
+    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high of the per-clip table.
+
+    A cell without one scored clip is one row, n = 0, of the metric ``not_applicable`` where method and network do not go
+    together, else ``none``.
+    """
 
     def metrics(cell: pd.DataFrame) -> dict[str, np.ndarray]:
         deletion, insertion = cell.deletion_auc.to_numpy(float), cell.insertion_auc.to_numpy(float)
@@ -107,7 +113,8 @@ def _summarise(
         names = dict(zip(CELL, key, strict=True))
         counts = {"n": len(good), "n_failed": len(cell) - len(good)}
         if good.empty:
-            rows.append(names | {"metric": "all"} | counts)
+            unfit = cell.status.str.startswith(NOT_APPLICABLE).any()
+            rows.append(names | {"metric": NOT_APPLICABLE if unfit else "none"} | counts)
             continue
         for metric, values in metrics(good).items():
             seed = int.from_bytes(hashlib.sha256("/".join([*key, metric]).encode()).digest()[:8], "big")

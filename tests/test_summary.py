@@ -65,3 +65,14 @@ def test_failed_clips_are_counted_and_order_changes_nothing():
     by_metric = {row["metric"]: row for row in rows}
     assert (by_metric["deletion_auc"]["n"], by_metric["deletion_auc"]["n_failed"]) == (4, 1)
     assert np.isclose(by_metric["joint"]["mean"], 0.25 + 1 - 0.65)
+
+
+def test_a_pair_that_cannot_be_is_not_called_failed():
+    cell = {"dataset": "d", "model": "m", "clip_id": [f"v{i}@000000" for i in range(2)]}
+    numbers = {"deletion_auc": np.nan, "insertion_auc": np.nan}
+    unfit = pd.DataFrame(cell | {"method": "x", "status": ["unreadable", "not_applicable: no head"]} | numbers)
+    failed = pd.DataFrame(cell | {"method": "y", "status": ["unreadable", "attribution is not finite"]} | numbers)
+    rows = summarise_insertion_deletion(pd.concat([unfit, failed]), 100)
+    assert [(row["method"], row["metric"], row["n"], row["n_failed"]) for row in rows] == [
+        ("x", "not_applicable", 0, 2), ("y", "none", 0, 2)
+    ]  # fmt: skip

@@ -21,6 +21,13 @@ class GuidedBackprop(GradientAttribution):
     At every ReLU: grad_in = relu(grad_out) * [x > 0].
     """
 
+    def check(self, model: VideoClassifier) -> None:
+        """As `Explainer.check`: the network must call a ReLU."""
+        import torch
+
+        blank = torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=model.mean.device)
+        guided_gradient(model, blank, torch.zeros(1, dtype=torch.long, device=blank.device))
+
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:

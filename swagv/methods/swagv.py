@@ -103,6 +103,10 @@ class SwagV(Explainer):
             raise ConfigError(f"reduce={self.reduce!r}: {self.attribution!r} has one channel; leave reduce out")
         return cls()
 
+    def check(self, model: VideoClassifier) -> None:
+        """As `Explainer.check`: that of its pixel attribution."""
+        self.pixels.check(model)
+
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:

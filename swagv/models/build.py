@@ -40,7 +40,7 @@ def build_model(name: str, weights: str | Path | None = "default") -> VideoClass
         _load_weights(network, path)
     known = {
         name: getattr(card, name)
-        for name in ("categories", "geometry", "clip_len", "mean", "std", "bgr", "cam_layer", "head")
+        for name in ("categories", "geometry", "clip_len", "mean", "std", "bgr", "cam_layer", "head", "channels_last")
     }
     return VideoClassifier(network, **known).eval()
 

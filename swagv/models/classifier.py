@@ -23,7 +23,7 @@ class VideoClassifier(nn.Module):
         Resize and crop of the frames.
     clip_len
         T, frames a clip.
-    mean, std, bgr, cam_layer, head
+    mean, std, bgr, cam_layer, head, channels_last
         As on a `swagv.models.cards.ModelCard`.
     """
 
@@ -39,6 +39,7 @@ class VideoClassifier(nn.Module):
         bgr: bool = False,
         cam_layer: str = "",
         head: str = "",
+        channels_last: bool = False,
     ):
         super().__init__()
         self.network = network
@@ -48,6 +49,7 @@ class VideoClassifier(nn.Module):
         self.cam_layer = cam_layer
         self.head = head
         self.bgr = bgr
+        self.memory_format = torch.channels_last_3d if channels_last else torch.contiguous_format
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1, 1), persistent=False)
 
@@ -58,7 +60,7 @@ class VideoClassifier(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits N,K of preprocessed clips N,3,T,H,W."""
-        return self.network(clips.contiguous(memory_format=torch.channels_last_3d))
+        return self.network(clips.contiguous(memory_format=self.memory_format))
 
     def preprocess(self, frames: np.ndarray) -> Tensor:
         """Normalised clips N,3,T,crop,crop float32 of frames N,T,H,W,3 uint8.
@@ -94,8 +96,10 @@ class VideoClassifier(nn.Module):
         NotApplicable
             If there is none; the message lists the top-level names.
         """
+        names = ", ".join(name for name, _ in self.network.named_children())
+        if not name:
+            raise NotApplicable(f"the method needs a layer and this network names none: set `layer`, of {names}")
         try:
             return self.network.get_submodule(name)
         except AttributeError:
-            names = ", ".join(name for name, _ in self.network.named_children())
             raise NotApplicable(f"the network has no layer {name!r}; its layers are {names}") from None

@@ -42,6 +42,7 @@ onstart:
         )
         if asked.returncode:
             raise WorkflowError(asked.stderr.strip().splitlines()[-1])
+        print(asked.stderr, end="", file=sys.stderr)
 
 
 wildcard_constraints:

@@ -1,0 +1,241 @@
+"""The library in three calls: `load_model`, `explain`, `evaluate`. Imports torch only when one of them is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from swagv.methods.explainer import Explainer
+    from swagv.models.classifier import VideoClassifier
+
+PRECISIONS = ("fp32", "bf16")
+
+
+def load_model(name: str, weights: str | Path | None = "default", **settings: Any) -> VideoClassifier:
+    """A named network, or one of your own by ``"package.module:factory"``, in eval mode.
+
+    Parameters
+    ----------
+    name
+        See `swagv.models.build.build_model`, which also says what is raised.
+    weights
+        ``"default"``, a file, a name that torchvision gives its weights, or None for fresh ones.
+    **settings
+        Fields of `swagv.models.cards.ModelCard` that replace those of the network's card.
+
+    Examples
+    --------
+    >>> model = load_model("c3d_demo")
+    >>> model.categories[:2]
+    ('horizontal', 'vertical')
+    """
+    from swagv.models.build import build_model
+
+    return build_model(name, weights, **settings)
+
+
+def explain(
+    model: nn.Module,
+    clips: Tensor,
+    method: str | Explainer = "swagv_ig",
+    target: int | str | Sequence[int] | Tensor | None = None,
+    clip_ids: Sequence[str] | None = None,
+    **settings: Any,
+) -> Tensor:
+    """Where and when a network looked.
+
+    Parameters
+    ----------
+    model
+        From `load_model`, or any module that maps clips N,3,T,H,W to logits N,K. Of the latter's preprocessing nothing
+        is known: where a method looks at the picture, it sees the clips min-max scaled.
+    clips
+        N,3,T,H,W float32, already preprocessed (``model.preprocess``).
+    method
+        A name of ``swagv list methods``, ``"package.module:Object"``, or an explainer.
+    target
+        The class to explain: an index or a category's name for all clips, or N indices; None for the top-1 class.
+    clip_ids
+        N names that seed what is random; the clips' places in the batch where None.
+    **settings
+        Of the method.
+
+    Returns
+    -------
+    torch.Tensor
+        Attribution N,T,H,W float32, signed, not normalised.
+
+    Raises
+    ------
+    ConfigError
+        On unknown names and settings, or clips or targets that do not fit.
+    NotApplicable
+        Where the method cannot explain this network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = load_model("c3d_demo")
+    >>> explain(model, torch.zeros(1, 3, 16, 112, 112), "grad_cam", target="spin").shape
+    torch.Size([1, 16, 112, 112])
+    """
+    from swagv.config import settings_of
+    from swagv.errors import ConfigError
+
+    if isinstance(method, str):
+        from swagv.catalogue import METHODS
+
+        factory = METHODS.load(method)
+        method = factory(**settings_of(factory, f"method {method!r}", settings))
+    elif settings:
+        raise ConfigError(f"{', '.join(settings)}: an explainer has its settings; give a method's name with settings")
+    with _ready(model, clips) as classifier:
+        return method(classifier, clips, _targets(classifier, clips, target), clip_ids)
+
+
+def evaluate(
+    model: nn.Module,
+    clips: Tensor,
+    attribution: Tensor,
+    target: int | str | Sequence[int] | Tensor | None = None,
+    metrics: Sequence[str | Callable] = ("insertion_deletion",),
+    precision: str = "fp32",
+    **annotations: Any,
+) -> dict[str, Any]:
+    """How good explanations are, clip by clip.
+
+    Parameters
+    ----------
+    model, clips, target
+        As for `explain`.
+    attribution
+        N,T,H,W; of `explain`, or made elsewhere.
+    metrics
+        Names of ``swagv list metrics``, or metrics with settings of their own.
+    precision
+        ``"fp32"``, or ``"bf16"`` for forward passes in bfloat16 (autocast), which moves areas by a few thousandths.
+    **annotations
+        What a metric needs beside: ``boxes`` N,T,4 for ``"localisation"``.
+
+    Returns
+    -------
+    dict
+        One value or row a clip under each name: ``deletion_auc``, ``insertion_auc`` (N,), ``deletion_curve``,
+        ``insertion_curve`` (N, steps + 1), ``hits_value`` (N, alphas), …
+
+    Raises
+    ------
+    ConfigError
+        On unknown names, annotations that no metric takes, or ones that a metric needs and are absent.
+    ValueError
+        If shapes do not agree or the attribution is not finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model, clips = load_model("c3d_demo"), torch.zeros(1, 3, 16, 112, 112)
+    >>> scores = evaluate(model, clips, explain(model, clips, "centre"))
+    >>> scores["insertion_curve"].shape
+    torch.Size([1, 29])
+    """
+    from swagv.catalogue import METRICS
+    from swagv.errors import ConfigError
+
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision!r}: must be one of {', '.join(PRECISIONS)}")
+    called = [METRICS.load(metric)() if isinstance(metric, str) else metric for metric in metrics]
+    wanted = [_annotations_of(metric) for metric in called]
+    unused = annotations.keys() - set().union(*wanted)
+    if unused:
+        raise ConfigError(f"no metric among {', '.join(map(str, metrics))} takes {', '.join(sorted(unused))}")
+    result: dict[str, Any] = {}
+    with _ready(model, clips) as classifier:
+        classes = _targets(classifier, clips, target)
+        network = classifier if precision == "fp32" else _in_bfloat16(classifier, clips.device.type)
+        for metric, names in zip(called, wanted, strict=True):
+            absent = [name for name, needed in names.items() if needed and name not in annotations]
+            if absent:
+                raise ConfigError(f"{type(metric).__name__} needs {', '.join(absent)}; give {absent[0]}=…")
+            given = {name: annotations[name] for name in names if name in annotations}
+            result |= metric(network, clips, attribution.to(clips.device), classes, **given)
+    return result
+
+
+def _annotations_of(metric: Callable) -> dict[str, bool]:
+    """Keyword-only arguments of a metric, and whether it needs them."""
+    parameters = inspect.signature(metric).parameters.values()
+    return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _in_bfloat16(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
+    import torch
+
+    def scores(clips: Tensor) -> Tensor:
+        with torch.autocast(device, torch.bfloat16):
+            return model(clips).float()
+
+    return scores
+
+
+@contextmanager
+def _ready(model: nn.Module, clips: Tensor) -> Iterator[VideoClassifier]:
+    """The model as a `VideoClassifier` in eval mode, put back as it was afterwards."""
+    from swagv.errors import ConfigError
+
+    if clips.ndim != 5 or not clips.is_floating_point():
+        raise ConfigError(
+            f"clips must be float N,3,T,H,W; got {clips.dtype} {tuple(clips.shape)}. model.preprocess(frames) makes "
+            "them from frames N,T,H,W,3 uint8"
+        )
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield _as_classifier(model, clips)
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _as_classifier(model: nn.Module, clips: Tensor) -> VideoClassifier:
+    from swagv.geometry import Geometry
+    from swagv.models.classifier import VideoClassifier
+
+    if isinstance(model, VideoClassifier):
+        return model
+    low, spread = float(clips.min()), max(float(clips.max() - clips.min()), 1e-12)
+    return VideoClassifier(
+        model,
+        categories=(),
+        geometry=Geometry(resize=min(clips.shape[3:]), crop=min(clips.shape[3:])),
+        clip_len=clips.shape[2],
+        mean=(-low / spread,) * 3,
+        std=(1 / spread,) * 3,
+    ).to(clips.device)
+
+
+def _targets(model: VideoClassifier, clips: Tensor, target: int | str | Sequence[int] | Tensor | None) -> Tensor:
+    """Classes (N,) int64 on the clips' device."""
+    import torch
+
+    from swagv.errors import ConfigError
+    from swagv.registry import did_you_mean
+
+    if isinstance(target, str):
+        if target not in model.categories:
+            near = did_you_mean(target, list(model.categories))
+            raise ConfigError(f"{target!r} is not a category of this network.{near} It has {len(model.categories)}")
+        target = model.categories.index(target)
+    with torch.inference_mode():
+        logits = model(clips[:1] if target is not None else clips)
+    if target is None:
+        return logits.argmax(1).clone()
+    classes = torch.as_tensor(target, dtype=torch.long, device=clips.device).reshape(-1)
+    if len(classes) not in (1, len(clips)) or not ((classes >= 0) & (classes < logits.shape[1])).all():
+        raise ConfigError(f"target {target!r}: give one class or {len(clips)}, each from 0 to {logits.shape[1] - 1}")
+    return classes.expand(len(clips))

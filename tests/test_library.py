@@ -1,0 +1,133 @@
+import doctest
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import swagv
+import swagv.library
+from swagv.errors import ConfigError, NotApplicable
+from swagv.methods.controls import Centre
+from swagv.metrics.insertion_deletion import InsertionDeletion
+from tests.conftest import ROOT
+
+
+class Mine(nn.Module):
+    """A network of a user's own, with a view of its feature maps and dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv3d(3, 5, 3, 2, 1), nn.ReLU())
+        self.drop, self.fc = nn.Dropout(0.5), nn.Linear(5 * 4 * 8 * 8, 4)
+
+    def forward(self, clips):
+        return self.fc(self.drop(self.features(clips).view(len(clips), -1)))
+
+
+@pytest.fixture
+def mine():
+    torch.manual_seed(0)
+    return Mine()
+
+
+@pytest.fixture
+def clips():
+    return torch.randn(2, 3, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_examples_in_the_docstrings():
+    assert doctest.testmod(swagv.library).attempted >= 8
+    assert doctest.testmod(swagv.library).failed == 0
+
+
+def test_importing_swagv_imports_no_torch():
+    code = "import sys, swagv; print({'torch', 'zarr', 'pandas', 'skimage'} & set(sys.modules))"
+    call = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert call.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "swagv_ig", "sobel", "random_noise", "centre"])
+def test_any_module_with_a_clip_as_input(method, mine, clips):
+    assert mine.training
+    found = swagv.explain(mine, clips, method)
+    assert found.shape == (2, 8, 16, 16)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, swagv.explain(mine, clips, method))  # no dropout in it
+    assert all(module.training for module in mine.modules())
+    assert all(parameter.grad is None for parameter in mine.parameters())
+
+
+def test_a_layer_of_ones_own(mine, clips):
+    with pytest.raises(NotApplicable, match="names none: set `layer`, of features, drop, fc"):
+        swagv.explain(mine, clips, "grad_cam")
+    assert swagv.explain(mine, clips, "grad_cam", layer="features").shape == (2, 8, 16, 16)
+
+
+def test_targets(mine, clips):
+    mine.eval()
+    top1 = mine(clips).argmax(1)
+    default = swagv.explain(mine, clips, "guided_backprop")
+    assert torch.equal(default, swagv.explain(mine, clips, "guided_backprop", top1))
+    one = swagv.explain(mine, clips, "guided_backprop", target=3)
+    assert torch.equal(one, swagv.explain(mine, clips, "guided_backprop", target=[3, 3]))
+    model = swagv.load_model("c3d_demo", weights=None)
+    blank = torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0))
+    by_name = swagv.explain(model, blank, "grad_cam", target="spin")
+    assert torch.equal(by_name, swagv.explain(model, blank, "grad_cam", target=model.categories.index("spin")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "grad_cm"}, "unknown method 'grad_cm'. Did you mean 'grad_cam'"),
+        ({"method": "grad_cam", "layr": "x"}, "no setting 'layr'. Did you mean 'layer'"),
+        ({"method": Centre(), "seed": 1}, "an explainer has its settings"),
+        ({"target": 4}, "give one class or 2, each from 0 to 3"),
+        ({"target": [0, 1, 2]}, "give one class or 2"),
+        ({"target": "spn"}, "'spn' is not a category"),
+    ],
+)
+def test_mistakes(arguments, message, mine, clips):
+    with pytest.raises(ConfigError) as error:
+        swagv.explain(mine, clips, **arguments)
+    assert message in str(error.value)
+
+
+def test_clips_of_another_rank_or_type(mine, clips):
+    for wrong in (clips[0], (clips * 100).to(torch.uint8)):
+        with pytest.raises(ConfigError, match="clips must be float N,3,T,H,W; got"):
+            swagv.explain(mine, wrong)
+
+
+def test_evaluate_is_the_metric(mine, clips):
+    attribution = swagv.explain(mine, clips, "swagv_ig")
+    boxes = np.tile(np.float32([2, 3, 9, 12]), (2, 8, 1))
+    found = swagv.evaluate(mine, clips, attribution, metrics=("insertion_deletion", "localisation"), boxes=boxes)
+    mine.eval()
+    expected = InsertionDeletion()(mine, clips, attribution, mine(clips).argmax(1))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert found["hits_value"].shape == (2, 20)
+    few = swagv.evaluate(mine, clips, attribution, metrics=[InsertionDeletion(steps=3)])
+    assert few["deletion_curve"].shape == (2, 4)
+
+
+def test_evaluate_in_bfloat16_is_near_and_not_the_same(demo_models):
+    model = demo_models["c3d_demo"]
+    clips = torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0))
+    attribution = swagv.explain(model, clips, "centre")
+    full, half = (swagv.evaluate(model, clips, attribution, precision=name) for name in ("fp32", "bf16"))
+    difference = (full["insertion_curve"] - half["insertion_curve"]).abs().max()
+    assert 0 < difference < 0.05
+
+
+def test_evaluate_says_what_is_missing(mine, clips):
+    attribution = torch.rand(2, 8, 16, 16)
+    with pytest.raises(ConfigError, match="Localisation needs boxes"):
+        swagv.evaluate(mine, clips, attribution, metrics=["localisation"])
+    with pytest.raises(ConfigError, match="no metric among insertion_deletion takes boxes"):
+        swagv.evaluate(mine, clips, attribution, boxes=None)
+    with pytest.raises(ConfigError, match="precision='fp8': must be one of fp32, bf16"):
+        swagv.evaluate(mine, clips, attribution, precision="fp8")
