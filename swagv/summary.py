@@ -18,8 +18,8 @@ NOT_APPLICABLE = "not_applicable"
 def summarise_insertion_deletion(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
     """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high of the per-clip table.
 
-    A cell without one scored clip is one row, n = 0, of the metric ``not_applicable`` where method and network do not go
-    together, else ``none``.
+    A cell without one scored clip is one row, n = 0, of the metric ``not_applicable`` where method and network do not
+    go together, else ``none``.
     """
 
     def metrics(cell: pd.DataFrame) -> dict[str, np.ndarray]:
