@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swagv.publish import publish
+
+if TYPE_CHECKING:
+    import pandas as pd  # half a second at the start of a job; the jobs that read no data frame do without
 
 
 def _schema(*groups: Mapping[str, pa.DataType]) -> pa.Schema:

@@ -45,9 +45,10 @@ class Project:
     def configure(self, config: dict) -> None:
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen:
+    def start(self, *arguments: str, cwd: Path | None = None, path: Path | None = None) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        environment |= {"PYTHONPATH": str(path)} if path else {}
         return subprocess.Popen(
             command,
             cwd=cwd or self.folder,
@@ -58,8 +59,8 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
-        process = self.start(*arguments, cwd=cwd)
+    def run(self, *arguments: str, cwd: Path | None = None, path: Path | None = None) -> str:
+        process = self.start(*arguments, cwd=cwd, path=path)
         output = process.communicate(timeout=500)[0]
         assert process.returncode == 0, output
         return output
