@@ -53,8 +53,8 @@ class EP3D(Explainer):
     Where the paper is silent its code and torchray's decide: the geometry of the grid, zeros beyond the frame's edge,
     blur kernels cut at 4 sigma. Three things are settled here. The authors shuffle the voxels anew in every iteration
     before sorting, so that ties fall at random; here one random order is drawn for each clip, so that a clip has one
-    answer. The core loss takes part from iteration `core_start` on (their code: one later), its weight constant. The mask
-    is that of the last grid values (their code: of the last but one).
+    answer. The core loss takes part from iteration `core_start` on (their code: one later), its weight constant. The
+    mask is that of the last grid values (their code: of the last but one).
     """
 
     iterations: int = 2000

@@ -154,7 +154,7 @@ class BlurPyramid:
 
 
 def area_loss(mask: Tensor, area: float, order: Tensor) -> Tensor:
-    """mean((sort(mask) - reference)^2) of each clip, (N,): the reference is 0, then 1 for the last `area` of the voxels.
+    """mean((sort(mask) - reference)^2) of each clip, (N,); the reference is 0, then 1 for the last `area` of voxels.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def area_loss(mask: Tensor, area: float, order: Tensor) -> Tensor:
         The part of the voxels that should be 1.
     order
         (N, T*Ho*Wo) int64, a permutation of the voxels: of equal voxels, those late in it count as the larger ones.
-        It matters to the gradient alone, at the start, when nearly all are equal: raster order would favour late frames.
+        It matters to the gradient alone, at the start, when many are equal: raster order would favour late frames.
     """
     flat = mask.flatten(1)
     with torch.no_grad():
