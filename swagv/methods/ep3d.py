@@ -15,6 +15,7 @@ from swagv.methods.explainer import Explainer, names_of, random_generator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from swagv.methods.extremal_mask import MaskGenerator
     from swagv.models.classifier import VideoClassifier
 
 
@@ -99,6 +100,13 @@ class EP3D(Explainer):
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:
         """Attribution N,T,H,W; see the class."""
+        generator, padded = self.padded_mask(model, clips, target, clip_ids)
+        return generator.crop(padded).contiguous()
+
+    def padded_mask(
+        self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
+    ) -> tuple[MaskGenerator, Tensor]:
+        """The mask N,T,Ho,Wo with its margin, of which `area` should be 1, and what made it."""
         import torch
         from tqdm import tqdm
 
@@ -133,7 +141,7 @@ class EP3D(Explainer):
             with torch.no_grad():
                 values.clamp_(0, 1)
             area_weight *= self.area_growth
-        return generator.crop(masks(values.detach())).contiguous()
+        return generator, masks(values.detach())
 
 
 ep3d_area = partial(EP3D, core_weight=0.0, reward_weight=100.0)

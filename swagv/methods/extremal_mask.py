@@ -21,7 +21,7 @@ class _SmoothMax(torch.autograd.Function):
     """out[r, l] = sum_k v_k softmax_k(20 v_k), where v_k = weight[k, r] * candidate[k, l].
 
     One candidate at a time, and again in the backward pass: autograd would keep K times the mask several times over.
-    With v in [0, 1], exp(20 v) is at most 4.9e8: no maximum need be subtracted.
+    With v in [0, 1], exp(20 (v - 1)) neither over- nor underflows, and is most precise where it is largest.
     """
 
     @staticmethod
@@ -30,7 +30,7 @@ class _SmoothMax(torch.autograd.Function):
         weighted = torch.zeros_like(total)
         for k in range(len(candidates)):
             value = torch.outer(weight[k], candidates[k])
-            power = (value * _COLDNESS).exp_()
+            power = (value - 1).mul_(_COLDNESS).exp_()
             total += power
             weighted.addcmul_(value, power)
         out = weighted.div_(total)
@@ -40,13 +40,13 @@ class _SmoothMax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None]:
         candidates, weight, total, out = ctx.saved_tensors
-        scaled = grad_out / total
-        offset = 1 - _COLDNESS * out
+        scaled = _COLDNESS * grad_out / total
+        offset = 1 / _COLDNESS - out
         grad = torch.empty_like(candidates)
         for k in range(len(candidates)):
-            value = torch.outer(weight[k], candidates[k]).mul_(_COLDNESS)
+            value = torch.outer(weight[k], candidates[k])
             # d out / d v_k = softmax_k * (1 + 20 (v_k - out))
-            slope = (value + offset).mul_(value.exp_()).mul_(scaled)
+            slope = (value + offset).mul_(value.sub_(1).mul_(_COLDNESS).exp_()).mul_(scaled)
             grad[k] = weight[k] @ slope
         return grad, None
 
@@ -88,12 +88,12 @@ class MaskGenerator:
         self._middle = tuple(side + 2 * self._padding - 2 * radius for side in self.grid)
         self.padded = tuple(step * side - step + 1 for side in self._middle)
         # A pixel's distances from its candidates depend only on where it lies between two grid points (its phase).
-        phase = torch.arange(step, dtype=torch.float32)
-        candidate = torch.arange(self._window, dtype=torch.float32)
+        phase = torch.arange(step, dtype=torch.float64)
+        candidate = torch.arange(self._window, dtype=torch.float64)
         away = phase[None] - sigma - step * (candidate[:, None] - self._padding)
         distance = (away[:, None, :, None] ** 2 + away[None, :, None, :] ** 2).sqrt()
         weight = torch.exp(-2 * (distance / sigma - 0.5).clamp(min=0) ** 2)
-        self._weight = weight.reshape(self._window**2, step**2).to(device)
+        self._weight = weight.reshape(self._window**2, step**2).float().to(device)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Masks (M, Ho, Wo) in [0, 1] of grid values (M, h, w) in [0, 1]."""
@@ -183,7 +183,7 @@ def area_loss(mask: Tensor, area: float, order: Tensor) -> Tensor:
 def ellipsoid(size: tuple[int, int, int], device: torch.device | str = "cpu") -> Tensor:
     """Ones in the ellipsoid that touches the outermost voxel centres of a box (t, y, x), zeros outside."""
     t, y, x = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in size)
-    inside = t[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= 1
+    inside = t[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= 1 + 1e-9  # 0.6^2 + 0.8^2 rounds to more than 1
     return inside.float().to(device)
 
 

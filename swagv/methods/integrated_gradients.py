@@ -58,7 +58,7 @@ def baseline_clip(model: VideoClassifier, clips: Tensor, name: str) -> Tensor:
     """A preprocessed clip (1, C, 1, 1, 1) of one colour that stands for "nothing": one of `BASELINES`."""
     if name == "zero":
         return clips.new_zeros(1, clips.shape[1], 1, 1, 1)
-    return ((name == "white") - model.mean) / model.std
+    return (float(name == "white") - model.mean) / model.std
 
 
 def integrated_gradient(
