@@ -234,11 +234,11 @@ def _settings(factory: Any, what: str, given: Mapping[str, Any]) -> dict[str, An
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a YAML value is what a dataclass field says; kinds that YAML does not have are left to the class."""
     options = get_args(hint)
-    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            return False
         options = options[:1] * len(value) if options[1:] == (...,) else options
         return len(value) == len(options) and all(map(_fits, value, options))
-    if get_origin(hint) is tuple:
-        return False
     if options:
         return any(_fits(value, option) for option in options)
     if hint in (int, float):

@@ -45,7 +45,7 @@ class EP3D(Explainer):
         Of the pyramid of blurred clips; sigma in pixels. What is blurred is the preprocessed clip.
     step, sigma
         Pixels between grid values, and their reach at a frame width of 112 pixels: sigma + 1 grows with the width, so
-        that it is the authors' 11 at 112 and their 23 at 224.
+        that it is the authors' 11 at 112 and their 23 at 224; never less than 1.
     seed
         With the clip's id, of the order in which equal voxels count as larger for the area loss.
 
@@ -114,7 +114,8 @@ class EP3D(Explainer):
 
         count, _, frames, height, width = clips.shape
         self._check_frames(frames)
-        generator = MaskGenerator(height, width, self.step, (self.sigma + 1) * width / 112 - 1, clips.device)
+        sigma = max((self.sigma + 1) * width / 112 - 1, 1.0)
+        generator = MaskGenerator(height, width, self.step, sigma, clips.device)
         pyramid = BlurPyramid(clips.detach(), self.levels, self.max_blur)
         kernel = ellipsoid(tuple(self.core_size), clips.device)
         voxels = frames * int(np.prod(generator.padded))
