@@ -19,7 +19,11 @@ METHODS = Registry(
     "method",
     {
         # pixel attributions
+        "vanilla_backprop": "swagv.methods.vanilla_backprop:VanillaBackprop",
         "guided_backprop": "swagv.methods.guided_backprop:GuidedBackprop",
+        "input_x_gradient": "swagv.methods.input_x_gradient:InputXGradient",
+        "integrated_gradients": "swagv.methods.integrated_gradients:IntegratedGradients",
+        "smoothgrad": "swagv.methods.smoothgrad:SmoothGrad",
         "random_noise": "swagv.methods.random_noise:RandomNoise",
         "sobel": "swagv.methods.sobel:Sobel",
         # supervoxels
@@ -31,6 +35,13 @@ METHODS = Registry(
         "grad_cam": "swagv.methods.grad_cam:GradCam",
         "grad_cam_pp": "swagv.methods.grad_cam:GradCamPP",
         "saliency_tubes": "swagv.methods.saliency_tubes:SaliencyTubes",
+        # perturbations
+        "ep3d": "swagv.methods.ep3d:EP3D",
+        "ep3d_area": "swagv.methods.ep3d:ep3d_area",
+        "occlusion3d": "swagv.methods.occlusion3d:Occlusion3D",
+        "rise3d": "swagv.methods.rise3d:Rise3D",
+        "lime3d": "swagv.methods.lime3d:Lime3D",
+        "xrai3d": "swagv.methods.xrai3d:Xrai3D",
         # controls
         "centre": "swagv.methods.controls:Centre",
         "random": "swagv.methods.controls:RandomPoint",

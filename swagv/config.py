@@ -237,7 +237,10 @@ def _fits(value: Any, hint: Any) -> bool:
     """Whether a YAML value is what a dataclass field says; kinds that YAML does not have are left to the class."""
     options = get_args(hint)
     if get_origin(hint) is tuple:
-        return isinstance(value, list | tuple) and len(value) == len(options) and all(map(_fits, value, options))
+        if not isinstance(value, list | tuple):
+            return False
+        options = options[:1] * len(value) if options[1:] == (...,) else options
+        return len(value) == len(options) and all(map(_fits, value, options))
     if options:
         return any(_fits(value, option) for option in options)
     if hint in (int, float):

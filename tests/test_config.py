@@ -1,11 +1,14 @@
 import copy
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
+from swagv.catalogue import METHODS
 from swagv.config import Evaluation, load_config
 from swagv.errors import ConfigError
+from swagv.registry import load_object
 from tests.conftest import ROOT
 
 DEMO = load_config(ROOT / "config" / "config.yaml")
@@ -34,6 +37,13 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["metrics", "insertion_deletion"], {"steps": 2.5}, "steps is 2.5, a float; it must be int"),
         (["methods", "swagv_ig"], {"n_segments": True}, "n_segments is True, a bool; it must be int"),
         (["methods", "swagv_ig"], {"n_segments": 30000}, "must be at most 20000"),
+        (["methods", "occlusion3d"], {"window": [4, 16]}, "window is [4, 16], a list; it must be tuple[int, int, int]"),
+        (
+            ["methods", "xrai3d"],
+            {"n_segments": [20, "x"]},
+            "[20, 'x'], a list; it must be tuple[int, ...]",
+        ),
+        (["methods", "xrai3d"], {"n_segments": 20}, "n_segments is 20, a int; it must be tuple[int, ...]"),
         (["methods", "swagv_ig"], {"reduce": "median"}, "reduce='median': must be one of"),
         (["methods", "swagv_ig"], {"attribution": 3}, "attribution is 3, a int; it must be str"),
         (["methods", "mine"], {"type": "os.path:join"}, "'os.path:join' is not a swagv Explainer"),
@@ -66,10 +76,21 @@ def test_mistakes_are_one_clear_error(path, value, message):
     assert message in str(error.value)
 
 
+def test_every_method_of_the_catalogue_is_rebuilt_from_its_settings():
+    """Settings travel as JSON, where tuples are lists."""
+    given = {"occlusion3d": {"window": [2, 8, 8], "stride": [2, 4, 4]}, "xrai3d": {"n_segments": [20, 60, 90]}}
+    evaluation = Evaluation(DEMO | {"methods": {name: {} for name in METHODS} | given})
+    for name, method in evaluation.methods.items():
+        spec = method.spec["settings"]
+        assert asdict(load_object(method.spec["object"])(**spec)) == spec
+        assert spec.items() >= given.get(name, {}).items()
+
+
 def test_checking_imports_no_torch():
     code = (
-        "import sys; from swagv.config import Evaluation, load_config; "
-        "Evaluation(load_config('config/config.yaml')); print('torch' in sys.modules)"
+        "import sys; from swagv.catalogue import METHODS; from swagv.config import Evaluation, load_config; "
+        "config = load_config('config/config.yaml'); config['methods'] = {name: {} for name in METHODS}; "
+        "Evaluation(config); print('torch' in sys.modules)"
     )
     call = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert call.stdout.strip() == "False"
