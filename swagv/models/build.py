@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def build_model(name: str, weights: str | Path | None = "default", **settings: A
         load_weights(network, read_state_dict(found), str(found))
     known = {field: getattr(card, field) for field in SETTINGS if field != "arguments"}
     return VideoClassifier(network, **known).eval()
+
+
+def build_from_spec(spec: Mapping[str, Any]) -> VideoClassifier:
+    """The network of a checked configuration: ``card``, ``weights`` and ``settings`` as `build_model` takes them."""
+    return build_model(spec["card"], spec["weights"], **spec["settings"])
 
 
 def make_network(card: ModelCard) -> nn.Module:

@@ -1,4 +1,4 @@
-"""C3D (Tran et al., ICCV 2015), at any width: with batch norm as trained in VMZ (the paper's), or the Caffe original."""
+"""C3D (Tran et al., ICCV 2015), at any width: with batch norm as in VMZ (the paper's), or the Caffe original."""
 
 from __future__ import annotations
 

@@ -156,12 +156,8 @@ _C3D = {"factory": "swagv.models.c3d:C3D", "cam_layer": "conv5b"}
 
 R2PLUS1D_18 = ModelCard(**_R2PLUS1D, categories=KINETICS400, torchvision="R2Plus1D_18_Weights.KINETICS400_V1")
 R2PLUS1D_18_VMZ = ModelCard(**_R2PLUS1D, categories=KINETICS400, arguments={"mid_planes": "vmz", "eps": 1e-3})
-R3D_18 = ModelCard(
-    **_TORCHVISION, **_RESNET, arguments={"name": "r3d_18"}, torchvision="R3D_18_Weights.KINETICS400_V1"
-)
-MC3_18 = ModelCard(
-    **_TORCHVISION, **_RESNET, arguments={"name": "mc3_18"}, torchvision="MC3_18_Weights.KINETICS400_V1"
-)
+R3D_18 = ModelCard(**_TORCHVISION, **_RESNET, arguments={"name": "r3d_18"}, torchvision="R3D_18_Weights.KINETICS400_V1")
+MC3_18 = ModelCard(**_TORCHVISION, **_RESNET, arguments={"name": "mc3_18"}, torchvision="MC3_18_Weights.KINETICS400_V1")
 # Resize, crop and length are those for which torchvision states this network's accuracy.
 S3D = ModelCard(
     **_TORCHVISION,
@@ -173,8 +169,8 @@ S3D = ModelCard(
     clip_len=128,
 )
 C3D = ModelCard(**_C3D, categories=KINETICS400)
-# Caffe: blue first, on the scale [0, 255], less the mean clip; here its mean over time and places, rounded (B, G, R), as
-# PyTorch ports of this network subtract it.
+# Caffe: blue first, on the scale [0, 255], less the mean clip; here one rounded number a channel (B, G, R), as PyTorch
+# ports of this network subtract it.
 C3D_SPORTS1M = ModelCard(
     **_C3D,
     categories=_numbers(487),

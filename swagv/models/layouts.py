@@ -59,9 +59,7 @@ class Conversion:
     left_overs: int
 
 
-def convert_weights(
-    layout: str, source: Path, out: Path, arguments: Mapping[str, Any] | None = None
-) -> Conversion:
+def convert_weights(layout: str, source: Path, out: Path, arguments: Mapping[str, Any] | None = None) -> Conversion:
     """Write a published file of weights as a safetensors file that `swagv.models.build.build_model` takes.
 
     Parameters
