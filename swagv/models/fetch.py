@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -123,11 +124,11 @@ def index_address() -> str:
     """The package index that pip uses here: ``PIP_INDEX_URL``, pip's configuration, or the client's default."""
     address = os.environ.get("PIP_INDEX_URL")
     if not address:
-        asked = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True
-        )
-        address = asked.stdout.strip() if asked.returncode == 0 else ""
-    return address or PYPI_SIMPLE_ENDPOINT
+        # Not `config get`, which does not see the file that PIP_CONFIG_FILE names.
+        listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+        found = re.search(r"^global\.index-url='(.+)'$", listed, re.MULTILINE)
+        address = found[1] if found else PYPI_SIMPLE_ENDPOINT
+    return address
 
 
 def _download(archive: Archive, partial: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_network_that_gives_no_logits_says_so():
 def test_arguments_that_a_network_refuses():
     with pytest.raises(ConfigError, match="mid_planes='vmzz': must be"):
         build_model("r2plus1d_18", None, arguments={"mid_planes": "vmzz"})
-    with pytest.raises(ConfigError, match="no video network 'r3d_19'. Did you mean 'r3d_18'"):
+    with pytest.raises(ConfigError, match=r"no video network 'r3d_19'\. Did you mean 'r3d_18'"):
         build_model("r3d_18", None, arguments={"name": "r3d_19"})
 
 
