@@ -80,6 +80,8 @@ def convert_weights(layout: str, source: Path, out: Path, arguments: Mapping[str
         raise ConfigError(f"unknown layout {layout!r}.{did_you_mean(layout, known)} Known: {', '.join(known)}")
     if not source.is_file():
         raise ConfigError(f"weights not found: {source}")
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: the name of the file to write must end in .safetensors")
     chosen = LAYOUTS[layout]
     found = chosen.read(source)
     state, left_overs = _convert(chosen, found, f"{source} is not {chosen.about}", arguments or {})

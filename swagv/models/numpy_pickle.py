@@ -6,11 +6,11 @@ import pickle
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy._core import multiarray
 
 from swagv.errors import ConfigError
 
-_MULTIARRAY = {"_reconstruct": multiarray._reconstruct, "scalar": multiarray.scalar}
+# What numpy itself puts into a pickle of an array and of a single value; the module that has them is private.
+_MULTIARRAY = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float32(0).__reduce__()[0]}
 _ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype} | {
     (module, name): found
     # numpy 2 renamed the module that older pickles name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 from urllib.error import URLError
 
@@ -48,8 +49,10 @@ def fetch_state_dict(name: str) -> dict[str, Tensor]:
             f"torchvision has no weights {name}.{did_you_mean(member, known)} Known: {', '.join(known) or 'none'}"
         ) from error
     try:
-        return weights.get_state_dict(progress=True, check_hash=True)
-    except (URLError, ConnectionError, TimeoutError, RuntimeError) as error:
+        # The hash is checked when a file is downloaded; one that lies in torchvision's cache is read as it is.
+        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (URLError, ConnectionError, TimeoutError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(
-            f"torchvision could not download {name} ({error}). Give weights: a file, or connect to a network"
+            f"torchvision could not get {name} ({reason}). Give weights: a file, or connect to a network"
         ) from error

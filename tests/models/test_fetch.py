@@ -190,6 +190,13 @@ def test_offline(weights, monkeypatch, tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_a_cache_folder_that_cannot_be(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SWAGV_CACHE", str(tmp_path / "file"))
+    with pytest.raises(FetchError, match=r"cannot write to the cache folder .*Set SWAGV_CACHE"):
+        fetch_weights("i3d")
+
+
 def test_only_what_can_be_fetched(capsys):
     assert main(["fetch-weights", "i3"]) == 2
     assert "no weights to fetch for 'i3'. Did you mean 'i3d'" in capsys.readouterr().err

@@ -210,7 +210,16 @@ def test_files_that_are_no_caffe2_pickle(tmp_path, content, message):
         convert_weights("vmz-c3d", tmp_path / "w.pkl", tmp_path / "o.safetensors")
 
 
+def test_numpy_scalars_are_arrays_too(tmp_path):
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"blobs": {"fc6_b": np.float32(1), "a": np.zeros(2)}}))
+    with pytest.raises(ConfigError, match=r"unexpected \(a\).*fc6_b \(\) for \(4096,\)"):
+        convert_weights("vmz-c3d", tmp_path / "w.pkl", tmp_path / "o.safetensors")
+
+
 def test_unknown_layout_and_absent_file(tmp_path):
+    (tmp_path / "there.pkl").touch()
+    with pytest.raises(ConfigError, match=r"must end in \.safetensors"):
+        convert_weights("vmz-c3d", tmp_path / "there.pkl", tmp_path / "o.pth")
     with pytest.raises(ConfigError, match=r"unknown layout 'vmz-c3'\. Did you mean 'vmz-c3d'"):
         convert_weights("vmz-c3", tmp_path / "w.pkl", tmp_path / "o.safetensors")
     with pytest.raises(ConfigError, match="weights not found"):

@@ -12,15 +12,15 @@ import torch
 
 from swagv.errors import ConfigError
 from swagv.geometry import Geometry
+from swagv.models import torchvision_import
 from swagv.models.build import build_model
 from swagv.models.cards import KINETICS400, load_card
-from swagv.models.torchvision_import import import_torchvision
 from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
 def torchvision():
-    return import_torchvision()
+    return torchvision_import.import_torchvision()
 
 
 @pytest.fixture
@@ -80,9 +80,23 @@ def test_a_download_of_other_bytes_is_refused(monkeypatch, tmp_path):
             return Message()
 
     monkeypatch.setattr(torch.hub, "urlopen", lambda request: Answer(b"something else"))
-    with pytest.raises(ConfigError, match=r"could not download R3D_18_Weights.KINETICS400_V1 .*invalid hash value"):
+    with pytest.raises(ConfigError, match=r"could not get R3D_18_Weights.KINETICS400_V1 .*invalid hash value"):
         build_model("r3d_18")
     assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_a_file_in_torchvisions_cache_is_not_run(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+
+    class Runs:
+        def __reduce__(self):
+            return open, (str(tmp_path / "ran"), "w")
+
+    torch.save({"fc.weight": Runs()}, tmp_path / "hub" / "checkpoints" / "r3d_18-b3b3357e.pth")
+    with pytest.raises(ConfigError, match="could not get R3D_18_Weights"):
+        build_model("r3d_18")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_names_of_weights_that_torchvision_does_not_have():
@@ -111,31 +125,19 @@ def test_preprocessed_frames_are_torchvisions(torchvision):
     assert (wanted - found).abs().mean() < 1e-3
 
 
-def _python(code):
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-
-
-def test_operators_are_declared_only_where_they_are_missing():
-    """In new processes, since a declaration lasts as long as its process."""
-    first = _python(
-        "from swagv.models.torchvision_import import import_torchvision, missing_operators\n"
-        "import_torchvision().models.video.r3d_18\n"
-        "assert import_torchvision() is import_torchvision()\n"
-        "from swagv.models.torchvision_import import _fragment\n"
-        "print(missing_operators(), _fragment.cache_info().currsize)"
-    )
-    assert first.stdout in ("[] 0\n", "[] 1\n"), first.stderr
-    if first.stdout == "[] 0\n":  # torchvision's own library fits this torch: nothing was declared
+def test_operators_are_declared_only_where_they_are_missing(torchvision):
+    assert torchvision_import.missing_operators() == []
+    if not torchvision_import._fragment.cache_info().currsize:  # its own library fits this torch and brought them
         return
-    # A library that brings them itself: declaring them a second time would be an error.
-    second = _python(
+    # Where they are there already, declaring them a second time would be an error.
+    code = (
         "import torch; from swagv.models import torchvision_import as ours\n"
         "library = torch.library.Library('torchvision', 'FRAGMENT')\n"
-        "[library.define(schema) for name, schema in ours._SCHEMAS.items() if name in ours.missing_operators()]\n"
-        "assert ours.missing_operators() == []\n"
+        "[library.define(ours._SCHEMAS[name]) for name in ours.missing_operators()]\n"
         "ours.import_torchvision(); print(ours._fragment.cache_info().currsize)"
     )
-    assert second.stdout == "0\n", second.stderr
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "0\n", done.stderr
 
 
 def test_one_module_imports_torchvision():
