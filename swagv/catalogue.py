@@ -9,7 +9,12 @@ MODELS = Registry(
     {
         "r2plus1d_18": "swagv.models.cards:R2PLUS1D_18",
         "r2plus1d_18_vmz": "swagv.models.cards:R2PLUS1D_18_VMZ",
+        "r3d_18": "swagv.models.cards:R3D_18",
+        "mc3_18": "swagv.models.cards:MC3_18",
+        "s3d": "swagv.models.cards:S3D",
+        "i3d": "swagv.models.cards:I3D",
         "c3d": "swagv.models.cards:C3D",
+        "c3d_sports1m": "swagv.models.cards:C3D_SPORTS1M",
         "r2plus1d_demo": "swagv.models.cards:R2PLUS1D_DEMO",
         "c3d_demo": "swagv.models.cards:C3D_DEMO",
     },

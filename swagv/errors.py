@@ -17,3 +17,7 @@ class DecodeError(SwagvError):
 
 class NotApplicable(SwagvError):
     """A method and a network do not go together; recorded as the clip's status, not raised to the user."""
+
+
+class FetchError(SwagvError):
+    """Weights cannot be had; the message says where to get them instead."""

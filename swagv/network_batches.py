@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from swagv.models.build import build_model
+from swagv.models.build import build_from_spec
 from swagv.models.classifier import VideoClassifier
 
 Item = TypeVar("Item")
@@ -27,7 +27,7 @@ def load_for_stage(model_spec: dict[str, Any], device: str, threads: int) -> Vid
     # float32 means float32: on a GPU PyTorch would round convolutions to 10 bits, and time its way to another kernel.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-    model = build_model(model_spec["card"], model_spec["weights"])
+    model = build_from_spec(model_spec)
     model = model.to(pick_device(device))
     model.network.to(memory_format=model.memory_format)
     return model

@@ -16,8 +16,10 @@ DEMO = load_config(ROOT / "config" / "config.yaml")
 
 def test_demo_is_valid_and_names_what_it_will_build():
     evaluation = Evaluation(DEMO)
-    assert list(evaluation.gradients) == ["guided_backprop"]
-    assert len(evaluation.recipes) == 3
+    attributions = {"guided_backprop", "random_noise", "sobel", "vanilla_backprop", "input_x_gradient"}
+    assert evaluation.gradients.keys() == attributions
+    # SWAG-V on the image, the gradient and both, SWAG frame by frame, and one for each other attribution.
+    assert len(evaluation.recipes) == 4 + 4
     assert {method.kind for method in evaluation.methods.values()} == {"pixels", "supervoxels", "network", "control"}
 
 
@@ -50,7 +52,17 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["methods", "mine"], {"type": ":join"}, "cannot load ':join'"),
         (["methods", "mine"], {"type": 3}, "at methods.mine.type: 3 is not of type 'string'"),
         (["methods", "mine"], {"type": "swagv.metrics.localisation:Localisation"}, "is not a swagv Explainer"),
-        (["models", "mine"], {"type": "os.path:join"}, "not a swagv ModelCard"),
+        (["models", "mine"], {"type": "os:sep"}, "a ModelCard or a factory of a network is needed"),
+        (
+            ["models", "c3d_demo"],
+            {"cam_layr": "conv5a"},
+            "unknown key 'cam_layr' at models.c3d_demo. Did you mean",
+        ),
+        (["models", "c3d_demo"], {"geometry": {"crp": 112}}, "has no setting 'crp'. Did you mean 'crop'"),
+        (["models", "c3d_demo"], {"geometry": {"crop": 200}}, "crop must be at least 1 and fit the resize"),
+        (["models", "c3d_demo"], {"std": [0, 1, 1]}, "it must be three positive numbers"),
+        (["models", "c3d_demo"], {"clip_len": 8}, "takes 8 frames of 112 pixels"),
+        (["models", "r3d_18"], {"weights": "kinetics.pth"}, "weights of model 'r3d_18' not found: kinetics.pth"),
         (["models", "clips"], {"type": "c3d_demo"}, "would share its folder"),
         (["datasets", "demo", "seed"], -1, "need a seed from 0"),
         (["datasets", "demo", "videos"], 0, "at least 1 video"),
@@ -89,8 +101,10 @@ def test_every_method_of_the_catalogue_is_rebuilt_from_its_settings():
 def test_checking_imports_no_torch():
     code = (
         "import sys; from swagv.catalogue import METHODS; from swagv.config import Evaluation, load_config; "
-        "config = load_config('config/config.yaml'); config['methods'] = {name: {} for name in METHODS}; "
-        "Evaluation(config); print('torch' in sys.modules)"
+        "config = load_config('config/config.yaml'); own = {'weights': 'KINETICS400_V1', 'clip_len': 16}; "
+        "config['methods'] = {name: {} for name in METHODS}; "
+        "models = config['models'] | {'r2plus1d_18': own, 'r3d_18': None}; "
+        "Evaluation(config | {'models': models}); print('torch' in sys.modules)"
     )
     call = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert call.stdout.strip() == "False"

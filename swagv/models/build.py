@@ -2,88 +2,89 @@
 
 from __future__ import annotations
 
-import pickle
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import nn
 
-from swagv.catalogue import MODELS
 from swagv.errors import ConfigError
-from swagv.models.cards import ModelCard
+from swagv.models.cards import SETTINGS, ModelCard, load_card
 from swagv.models.classifier import VideoClassifier
+from swagv.models.state_dict import check_fit, read_state_dict
+from swagv.models.weights import find_weights
 from swagv.registry import load_object
 
 
-def build_model(name: str, weights: str | Path | None = "default") -> VideoClassifier:
-    """A registered network in eval mode.
+def build_model(name: str, weights: str | Path | None = "default", **settings: Any) -> VideoClassifier:
+    """A network in eval mode, with its preprocessing and names.
 
     Parameters
     ----------
     name
-        Registered, or ``"package.module:CARD"``.
+        Registered, ``"package.module:CARD"``, or ``"package.module:factory"``. A factory is any callable that gives a
+        network of clips N,3,T,H,W; it is called with the setting `arguments` alone.
     weights
-        ``"default"`` for the file on the model's card, a safetensors or state-dict file, or None for fresh weights.
+        ``"default"`` for those of the model's card, or those which a factory's network has already; the name of
+        torchvision's weights (``"KINETICS400_V1"``); a safetensors or state-dict file; None for fresh weights.
+    **settings
+        Card fields that replace those of the card, as `swagv.models.cards.load_card` takes them: ``clip_len=32``.
 
     Raises
     ------
     ConfigError
-        On an unknown name, absent default weights, or keys that are missing, unexpected or of another shape.
+        On an unknown name or setting, absent weights, arguments that the network does not take, or keys that are
+        missing, unexpected or of another shape.
+
+    Examples
+    --------
+    >>> build_model("c3d_demo").categories[0]
+    'horizontal'
     """
-    card = MODELS.load(name)
-    if not isinstance(card, ModelCard):
-        raise ConfigError(f"model {name!r} is a {type(card).__name__}; it must be a swagv.models.cards.ModelCard")
-    network = load_object(card.factory)(num_classes=len(card.categories), **card.arguments)
-    path = weights_path(name, card, weights)
-    if path is not None:
-        _load_weights(network, path)
-    known = {
-        name: getattr(card, name)
-        for name in ("categories", "geometry", "clip_len", "mean", "std", "bgr", "cam_layer", "head", "channels_last")
-    }
+    card = load_card(name, settings)
+    found = find_weights(name, card, weights)
+    network = make_network(card)
+    if isinstance(found, str):
+        from swagv.models.torchvision_networks import fetch_state_dict
+
+        load_weights(network, fetch_state_dict(found), found)
+    elif found is not None:
+        load_weights(network, read_state_dict(found), str(found))
+    known = {field: getattr(card, field) for field in SETTINGS if field != "arguments"}
     return VideoClassifier(network, **known).eval()
 
 
-def weights_path(name: str, card: ModelCard, weights: str | Path | None) -> Path | None:
-    """The file that `weights` stands for."""
-    if weights is None:
-        return None
-    path = card.weights if weights == "default" else Path(weights)
-    if path is None:
-        raise ConfigError(f"model {name!r} has no default weights here; give weights: a safetensors or .pth file")
-    if not path.is_file():
-        raise ConfigError(f"weights of model {name!r} not found: {path}")
-    return path
+def build_from_spec(spec: Mapping[str, Any]) -> VideoClassifier:
+    """The network of a checked configuration: ``card``, ``weights`` and ``settings`` as `build_model` takes them."""
+    return build_model(spec["card"], spec["weights"], **spec["settings"])
 
 
-def _load_pickle(path: Path) -> object:
-    """A checkpoint's state dict; the unpickler accepts tensors and plain containers alone."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return state.get("state_dict", state) if isinstance(state, dict) else state
+def make_network(card: ModelCard) -> nn.Module:
+    """The network of a card, as its factory gives it.
 
-
-def _load_weights(network: torch.nn.Module, path: Path) -> None:
+    Raises
+    ------
+    ConfigError
+        If the factory does not take the card's arguments or gives no network.
+    """
+    factory, arguments = load_object(card.factory), dict(card.arguments)
+    if card.categories and not card.self_contained:
+        arguments["num_classes"] = len(card.categories)
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else _load_pickle(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(
-            f"{path} is not a file of weights ({reason}). Give a safetensors or state-dict file"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ConfigError(f"{path} holds no state dict: a mapping of parameter names to tensors is needed")
-    expected = network.state_dict()
-    problems = {
-        "missing": sorted(expected.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - expected.keys()),
-        "of another shape": sorted(
-            f"{key} {tuple(state[key].shape)} for {tuple(expected[key].shape)}"
-            for key in expected.keys() & state.keys()
-            if state[key].shape != expected[key].shape
-        ),
-    }
-    found = [f"{len(keys)} {what} ({', '.join(keys[:3])} …)" for what, keys in problems.items() if keys]
-    if found:
-        raise ConfigError(f"{path} does not fit {type(network).__name__}: keys {'; '.join(found)}")
+        inspect.signature(factory).bind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{card.factory} cannot be called with {arguments}: {error}") from error
+    try:
+        network = factory(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{card.factory}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{card.factory} gives a {type(network).__name__}; a torch.nn.Module is needed")
+    return network
+
+
+def load_weights(network: nn.Module, state: dict[str, Any], source: str) -> None:
+    """Put a state dict into a network that it fits exactly; `source` is named where it does not."""
+    check_fit(f"{source} does not fit {type(network).__name__}", state, network.state_dict())
     network.load_state_dict(state)

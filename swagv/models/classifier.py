@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from swagv.errors import NotApplicable
+from swagv.errors import ConfigError, NotApplicable
 from swagv.geometry import Geometry
 
 
@@ -18,7 +18,7 @@ class VideoClassifier(nn.Module):
     network
         Maps N,3,T,H,W float to logits N,K (before the softmax).
     categories
-        The K class names, in the order of the logits.
+        The K class names, in the order of the logits. Where none are given, the first logits name them "0", "1", ….
     geometry
         Resize and crop of the frames.
     clip_len
@@ -59,8 +59,20 @@ class VideoClassifier(nn.Module):
         return self.geometry.crop
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Logits N,K of preprocessed clips N,3,T,H,W."""
-        return self.network(clips.contiguous(memory_format=self.memory_format))
+        """Logits N,K of preprocessed clips N,3,T,H,W.
+
+        Raises
+        ------
+        ConfigError
+            If the network gives something else.
+        """
+        logits = self.network(clips.contiguous(memory_format=self.memory_format))
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ConfigError(f"{type(self.network).__name__} gives {given}; logits N,K are needed")
+        if not self.categories:
+            self.categories = tuple(str(index) for index in range(logits.shape[1]))
+        return logits
 
     def preprocess(self, frames: np.ndarray) -> Tensor:
         """Normalised clips N,3,T,crop,crop float32 of frames N,T,H,W,3 uint8.
