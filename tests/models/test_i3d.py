@@ -74,8 +74,7 @@ def test_guided_backprop_and_grad_cam_apply():
 @pytest.mark.parametrize(
     ("video", "name", "score"),
     [
-        # 0.88 with the crop at x 58 instead of 59: (341 - 224) / 2 = 58.5 is rounded up here.
-        ("ucf101/v_Basketball_g01_c01.avi", "shooting basketball", 0.908),
+        ("ucf101/v_Basketball_g01_c01.avi", "shooting basketball", 0.881),
         ("ucf101/v_SoccerJuggling_g23_c01.avi", "juggling soccer ball", 0.999),
         ("kinetics/abseiling_k400.mp4", "abseiling", 0.699),
     ],
