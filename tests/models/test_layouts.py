@@ -132,6 +132,9 @@ def test_every_misfit_is_named(tmp_path):
     assert "1 missing (conv3b_bn_riv)" in message
     assert "1 unexpected (conv9z_w)" in message
     assert "1 of another shape (fc6_b (5,) for (128,))" in message
+    blobs["last_out_L7_b"] = np.float32(0)
+    with pytest.raises(ConfigError, match=r"of another shape \(.*last_out_L7_b \(\) for \(7,\)\)"):
+        convert_weights("vmz-c3d", _write(tmp_path / "w.pkl", {"blobs": blobs}), tmp_path / "o.safetensors", arguments)
     assert not (tmp_path / "o.safetensors").exists()
 
 
