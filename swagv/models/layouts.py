@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -89,7 +90,9 @@ def convert_weights(layout: str, source: Path, out: Path, arguments: Mapping[str
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with publish(out) as partial:
-        save_file(state, partial, {"layout": layout, "model": chosen.model, "source_sha256": digest})
+        # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
+        source = {"layout": layout, "model": chosen.model, "sha256": digest}
+        save_file(state, partial, {"source": json.dumps(source, sort_keys=True)})
     return Conversion(len(state), left_overs)
 
 
@@ -104,7 +107,7 @@ def _convert(
         network = make_network(replace(card, categories=categories, arguments={**card.arguments, **arguments}))
     ours = network.state_dict()
     counters = {key for key in ours if key.endswith("num_batches_tracked")}
-    names = {key: layout.name_of(key) for key in ours.keys() - counters}
+    names = {key: layout.name_of(key) for key in ours if key not in counters}
     names = {key: name and name.format(classes=classes) for key, name in names.items()}
     expected = {name: ours[key] for key, name in names.items() if name}
     given = {name: value for name, value in found.items() if not name.endswith((LEFT_OVER, "num_batches_tracked"))}
