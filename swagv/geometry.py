@@ -22,7 +22,8 @@ class Geometry:
     Notes
     -----
     The default is that of the 112-pixel networks (torchvision's and VMZ's): 128x171 bilinear without antialiasing,
-    then 112x112 at offset (y 8, x 30). The crop offset rounds half up, which gives x 30 for (171 - 112) / 2 = 29.5.
+    then 112x112 at offset (y 8, x 30). Where the centre falls between two offsets the even one is taken, as by
+    torchvision: x 30 for (171 - 112) / 2 = 29.5, but x 58 for (341 - 224) / 2 = 58.5.
     """
 
     resize: tuple[int, int] | int = (128, 171)
@@ -43,7 +44,7 @@ class Geometry:
     def offset(self, height: int, width: int) -> tuple[int, int]:
         """Top-left corner (y, x) of the crop in a resized frame of a video of this size."""
         resized_height, resized_width = self.resized(height, width)
-        return (resized_height - self.crop + 1) // 2, (resized_width - self.crop + 1) // 2
+        return round((resized_height - self.crop) / 2), round((resized_width - self.crop) / 2)
 
     def frames(self, frames: np.ndarray) -> np.ndarray:
         """Map frames (..., H, W, 3) uint8 to (..., crop, crop, 3) uint8.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +42,8 @@ class Layout:
         From a key of our state dict to the file's name of it, or None for what the file leaves out (a scale of 1);
         ``{classes}`` in it stands for the number of classes.
     last_bias
-        Pattern of the name of the last layer's bias: its length is the number of classes.
+        Pattern of the name of the last layer's bias. Its group, where it has one, is the number of classes; elsewhere
+        the bias' length is.
     """
 
     about: str
@@ -88,7 +90,9 @@ def convert_weights(layout: str, source: Path, out: Path, arguments: Mapping[str
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with publish(out) as partial:
-        save_file(state, partial, {"layout": layout, "model": chosen.model, "source_sha256": digest})
+        # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
+        source = {"layout": layout, "model": chosen.model, "sha256": digest}
+        save_file(state, partial, {"source": json.dumps(source, sort_keys=True)})
     return Conversion(len(state), left_overs)
 
 
@@ -97,20 +101,31 @@ def _convert(
 ) -> tuple[dict[str, Tensor], int]:
     """Our state dict, and the number of left-overs."""
     card = load_card(layout.model)
-    classes = next((len(found[name]) for name in found if re.fullmatch(layout.last_bias, name)), len(card.categories))
+    classes = _number_of_classes(layout, found) or len(card.categories)
     categories = tuple(str(index) for index in range(classes))
     with torch.device("meta"):  # shapes are all that is needed
         network = make_network(replace(card, categories=categories, arguments={**card.arguments, **arguments}))
     ours = network.state_dict()
     counters = {key for key in ours if key.endswith("num_batches_tracked")}
-    names = {key: layout.name_of(key) for key in ours.keys() - counters}
+    names = {key: layout.name_of(key) for key in ours if key not in counters}
     names = {key: name and name.format(classes=classes) for key, name in names.items()}
     expected = {name: ours[key] for key, name in names.items() if name}
     given = {name: value for name, value in found.items() if not name.endswith((LEFT_OVER, "num_batches_tracked"))}
     check_fit(what, given, expected)
-    state = {key: found[name].float() if name else torch.ones(ours[key].shape) for key, name in names.items()}
+    state = {
+        key: torch.ones(ours[key].shape) if name is None else found[name].to(torch.float32, copy=True).contiguous()
+        for key, name in names.items()
+    }
     state |= {key: torch.zeros((), dtype=torch.int64) for key in counters}
     return state, sum(name.endswith(LEFT_OVER) for name in found)
+
+
+def _number_of_classes(layout: Layout, found: Mapping[str, Tensor]) -> int | None:
+    for name, value in found.items():
+        match = re.fullmatch(layout.last_bias, name)
+        if match:
+            return int(match[1]) if match.lastindex else value.numel()
+    return None
 
 
 def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -223,9 +238,9 @@ LAYOUTS = {
         "r2plus1d_18_vmz",
         _read_caffe2,
         _vmz_r2plus1d_name,
-        r"last_out_L\d+_b",
+        r"last_out_L(\d+)_b",
     ),
-    "vmz-c3d": Layout("a Caffe2 pickle of VMZ's C3D", "c3d", _read_caffe2, _vmz_c3d_name, r"last_out_L\d+_b"),
+    "vmz-c3d": Layout("a Caffe2 pickle of VMZ's C3D", "c3d", _read_caffe2, _vmz_c3d_name, r"last_out_L(\d+)_b"),
     "pytorch-i3d": Layout(
         "an I3D state dict in the layout of the common PyTorch port",
         "i3d",

@@ -63,9 +63,9 @@ def test_guided_backprop_and_grad_cam_apply():
     model = build_model("i3d", None, clip_len=9)
     clip = torch.randn(1, 3, 9, 224, 224)
     with torch.no_grad():
-        target = model(clip).argmax(1)  # its logit, the mean of the CAM, is above zero
+        model.network.logits.conv3d.weight.abs_()  # else a CAM may be negative everywhere
     for method in (GuidedBackprop(), GradCam()):
-        found = method(model, clip, target)
+        found = method(model, clip, torch.tensor([3]))
         assert found.shape == (1, 9, 224, 224)
         assert found.isfinite().all()
         assert found.abs().max() > 0
@@ -74,8 +74,7 @@ def test_guided_backprop_and_grad_cam_apply():
 @pytest.mark.parametrize(
     ("video", "name", "score"),
     [
-        # 0.88 with the crop at x 58 instead of 59: (341 - 224) / 2 = 58.5 is rounded up here.
-        ("ucf101/v_Basketball_g01_c01.avi", "shooting basketball", 0.908),
+        ("ucf101/v_Basketball_g01_c01.avi", "shooting basketball", 0.881),
         ("ucf101/v_SoccerJuggling_g23_c01.avi", "juggling soccer ball", 0.999),
         ("kinetics/abseiling_k400.mp4", "abseiling", 0.699),
     ],

@@ -132,6 +132,9 @@ def test_every_misfit_is_named(tmp_path):
     assert "1 missing (conv3b_bn_riv)" in message
     assert "1 unexpected (conv9z_w)" in message
     assert "1 of another shape (fc6_b (5,) for (128,))" in message
+    blobs["last_out_L7_b"] = np.float32(0)
+    with pytest.raises(ConfigError, match=r"of another shape \(.*last_out_L7_b \(\) for \(7,\)\)"):
+        convert_weights("vmz-c3d", _write(tmp_path / "w.pkl", {"blobs": blobs}), tmp_path / "o.safetensors", arguments)
     assert not (tmp_path / "o.safetensors").exists()
 
 
@@ -155,7 +158,9 @@ def test_common_pytorch_layout_of_c3d(tmp_path):
     layers |= {"fc6": network.fc6[0], "fc7": network.fc7[0], "fc8": network.fc8}
     ported = {f"{name}.{key}": value for name, layer in layers.items() for key, value in layer.state_dict().items()}
     torch.save(ported, tmp_path / "c3d.pickle")
-    convert_weights("pytorch-c3d", tmp_path / "c3d.pickle", tmp_path / "o.safetensors", {"width": 2})
+    for out in ("o.safetensors", "again.safetensors"):
+        convert_weights("pytorch-c3d", tmp_path / "c3d.pickle", tmp_path / out, {"width": 2})
+    assert (tmp_path / "o.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
     arguments = {"batch_norm": False, "pad_last_pool": True, "width": 2}
     model = build_model("c3d_sports1m", tmp_path / "o.safetensors", arguments=arguments)
     clip = torch.randn(1, 3, 16, 112, 112)

@@ -115,6 +115,16 @@ def test_class_names_and_preprocessing_are_torchvisions(torchvision):
         assert card.clip_len >= weights.meta.get("min_temporal_size", 1)
 
 
+@pytest.mark.parametrize(("resize", "crop"), [((128, 171), 112), (256, 224), ((33, 35), 32), ((37, 39), 32)])
+@pytest.mark.parametrize("size", [(240, 320), (240, 318), (320, 240)])
+def test_the_crop_is_torchvisions(torchvision, resize, crop, size):
+    geometry = Geometry(resize, crop)
+    height, width = geometry.resized(*size)
+    places = torch.arange(height * width).view(1, height, width)
+    corner = torchvision.transforms.functional.center_crop(places, [crop, crop])[0, 0, 0].item()
+    assert geometry.offset(*size) == divmod(corner, width)
+
+
 def test_preprocessed_frames_are_torchvisions(torchvision):
     frames = np.random.default_rng(0).integers(0, 256, (16, 60, 80, 3), np.uint8)
     theirs = torchvision.models.video.R3D_18_Weights.KINETICS400_V1.transforms()
