@@ -14,7 +14,7 @@ REGION = (slice(2, 6), slice(6, 16), slice(12, 22))
 
 @pytest.fixture
 def one_thread():
-    """Two threads on tensors this small mostly wait for each other."""
+    """Two threads on tensors this small mostly wait for each other, all the more so on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -85,7 +85,7 @@ def test_the_core_loss_starts_when_it_is_told_to(textures, texture_model, one_th
     assert torch.equal(ep3d_area(iterations=40, **SMALL, reward_weight=1.0)(texture_model, clip, target), without)
 
 
-def test_on_a_network_the_mask_has_its_area_and_keeps_the_score_unlike_others_of_that_area(demo_models):
+def test_on_a_network_the_mask_has_its_area_and_keeps_the_score_unlike_others_of_that_area(demo_models, one_thread):
     """At ten times the paper's learning rate, which makes 60 steps enough for the area; its own takes hundreds."""
     model = demo_models["c3d_demo"]
     clips = model.preprocess(render_video(2, 5, 16).frames[None])
