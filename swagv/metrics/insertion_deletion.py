@@ -88,25 +88,19 @@ class InsertionDeletion:
         step = self._step_of_voxel(attribution)
         deletion = torch.empty(len(clips), self.steps + 1)
         insertion = torch.empty(len(clips), self.steps + 1)
-        jobs = [
-            (clip, deletes, at)
-            for clip in range(len(clips))
-            for deletes in (True, False)
-            for at in range(1, self.steps)
-        ]
         intact = self._scores(model, clips, target, batch_size) if p_intact is None else p_intact
         blank = self._scores(model, torch.zeros_like(clips), target, batch_size) if p_blank is None else p_blank
         deletion[:, 0], deletion[:, -1] = intact.cpu(), blank.cpu()
         insertion[:, 0], insertion[:, -1] = blank.cpu(), intact.cpu()
-        for start in range(0, len(jobs), batch_size):
-            batch = jobs[start : start + batch_size]
-            which = torch.tensor([clip for clip, _, _ in batch], device=clips.device)
-            deletes = torch.tensor([flag for _, flag, _ in batch], device=clips.device)[:, None, None, None]
-            at = torch.tensor([at for _, _, at in batch], device=clips.device)[:, None, None, None]
-            kept = (step[which] < at) ^ deletes
-            scores = self._scores(model, clips[which] * kept[:, None], target[which], batch_size).cpu()
-            for (clip, is_deletion, point), score in zip(batch, scores, strict=True):
-                (deletion if is_deletion else insertion)[clip, point] = score
+        games = torch.arange(2, device=clips.device).repeat_interleave(self.steps - 1)[:, None, None, None]
+        at = torch.arange(1, self.steps, device=clips.device).repeat(2)[:, None, None, None]
+        for index, clip in enumerate(clips if self.steps > 1 else ()):
+            scores = []
+            for batch in torch.arange(len(at), device=clips.device).split(batch_size):
+                kept = (step[index] < at[batch]) ^ (games[batch] == 0)
+                # A product with one clip keeps its memory format; one with copies of it would not.
+                scores.append(self._scores(model, clip * kept[:, None], target[index].expand(len(batch)), batch_size))
+            deletion[index, 1:-1], insertion[index, 1:-1] = torch.cat(scores).cpu().view(2, self.steps - 1)
         return {
             "deletion_auc": area(deletion),
             "insertion_auc": area(insertion),
