@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,14 +67,7 @@ def slic_supervoxels(
     ValueError
         If the gradient holds NaN or infinity, or there are more supervoxels than uint16 can number.
     """
-    from skimage.color import rgb2lab
-
-    channels = []
-    if "image" in features:
-        channels.append(rgb2lab(frames / 255.0) / w_color)
-    if "gradient" in features:
-        channels.append(_to_lightness_range(gradient)[..., None] / w_grad)
-    stacked = np.concatenate(channels, -1).astype(np.float64)
+    stacked = weighted_features(frames, gradient, features, w_color, w_grad)
     parts = np.split(stacked, len(stacked)) if per_frame else [stacked]
     labels, n_seeded, n_final = [], 0, 0
     for part in parts:
@@ -86,7 +80,21 @@ def slic_supervoxels(
     return Supervoxels(np.concatenate(labels).astype(np.uint16), n_seeded, n_final)
 
 
-def _cluster(stacked: np.ndarray, n_segments: int, spacing: float) -> np.ndarray:
+def weighted_features(
+    frames: np.ndarray | None, gradient: np.ndarray | None, features: str, w_color: float, w_grad: float
+) -> np.ndarray:
+    """[Lab / w_color, gradient / w_grad], (T, H, W, channels) float64, of the features that take part."""
+    from skimage.color import rgb2lab
+
+    channels = []
+    if "image" in features:
+        channels.append(rgb2lab(frames / 255.0) / w_color)
+    if "gradient" in features:
+        channels.append(_to_lightness_range(gradient)[..., None] / w_grad)
+    return np.concatenate(channels, -1).astype(np.float64)
+
+
+def _cluster(stacked: np.ndarray, n_segments: int, spacing: float, **options: Any) -> np.ndarray:
     """Labels (T, H, W) of weighted features (T, H, W, channels); one frame alone is clustered in two dimensions."""
     from skimage.segmentation import slic
 
@@ -100,6 +108,7 @@ def _cluster(stacked: np.ndarray, n_segments: int, spacing: float) -> np.ndarray
         channel_axis=-1,
         start_label=0,
         spacing=(spacing, 1, 1),
+        **options,
     )
 
 

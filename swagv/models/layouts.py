@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from swagv.errors import ConfigError
@@ -92,7 +92,8 @@ def convert_weights(layout: str, source: Path, out: Path, arguments: Mapping[str
     with publish(out) as partial:
         # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
         source = {"layout": layout, "model": chosen.model, "sha256": digest}
-        save_file(state, partial, {"source": json.dumps(source, sort_keys=True)})
+        # Not save_file, whose files only their owner can read: a cache folder may be shared.
+        partial.write_bytes(save(state, {"source": json.dumps(source, sort_keys=True)}))
     return Conversion(len(state), left_overs)
 
 
