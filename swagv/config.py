@@ -295,19 +295,25 @@ def _digest_of(path: Path) -> str:
 
 def _method(name: str, given: Mapping[str, Any]) -> Method:
     registered = given.get("type", name)
+    explainer = explainer_of(registered, f"method {name!r}", {key: given[key] for key in given if key != "type"})
+    # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
+    cls, settings = type(explainer), json.loads(json.dumps(asdict(explainer)))
+    return Method(name, explainer, {"object": f"{cls.__module__}:{cls.__qualname__}", "settings": settings})
+
+
+def explainer_of(registered: str, what: str, settings: Mapping[str, Any]) -> Explainer:
+    """A method by its registered name or object path, with these settings; `what` begins the message of an error."""
     factory = METHODS.load(registered)
     cls = factory.func if isinstance(factory, partial) else factory
     if not (isinstance(cls, type) and issubclass(cls, Explainer)):
-        raise ConfigError(f"method {name!r}: {registered!r} is not a swagv Explainer")
-    # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
-    settings = settings_of(factory, f"method {name!r}", {key: given[key] for key in given if key != "type"})
-    explainer = cls(**settings)
+        raise ConfigError(f"{what}: {registered!r} is not a swagv Explainer")
+    explainer = cls(**settings_of(factory, what, settings))
     if isinstance(explainer, SwagV):
         try:
             _ = explainer.pixels
         except ConfigError as error:
-            raise ConfigError(f"method {name!r}: {error}") from error
-    return Method(name, explainer, {"object": f"{cls.__module__}:{cls.__qualname__}", "settings": settings})
+            raise ConfigError(f"{what}: {error}") from error
+    return explainer
 
 
 def modules_of(specs: Iterable[str]) -> list[str]:

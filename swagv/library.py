@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
     from swagv.methods.explainer import Explainer
@@ -85,26 +86,32 @@ def explain(
     >>> explain(model, torch.zeros(1, 3, 16, 112, 112), "grad_cam", target="spin").shape
     torch.Size([1, 16, 112, 112])
     """
-    from swagv.config import settings_of
+    import torch
+
+    from swagv.config import explainer_of
     from swagv.errors import ConfigError
+    from swagv.methods.explainer import names_of
 
     if isinstance(method, str):
-        from swagv.catalogue import METHODS
-
-        factory = METHODS.load(method)
-        method = factory(**settings_of(factory, f"method {method!r}", settings))
+        method = explainer_of(method, f"method {method!r}", settings)
     elif settings:
         raise ConfigError(f"{', '.join(settings)}: an explainer has its settings; give a method's name with settings")
+    names = names_of(clips, clip_ids)
     with _ready(model, clips) as classifier:
-        return method(classifier, clips, _targets(classifier, clips, target), clip_ids)
+        targets = _targets(classifier, clips, target)
+        if classifier is model:
+            return method(model, clips, targets, names).float()
+        # A plain module's clips are scaled one by one: none is explained otherwise for the company it is in.
+        parts = zip(clips.split(1), targets.split(1), names, strict=True)
+        return torch.cat([method(_as_classifier(model, one), one, label, [name]) for one, label, name in parts]).float()
 
 
 def evaluate(
     model: nn.Module,
     clips: Tensor,
-    attribution: Tensor,
+    attribution: ArrayLike,
     target: int | str | Sequence[int] | Tensor | None = None,
-    metrics: Sequence[str | Callable] = ("insertion_deletion",),
+    metrics: str | Callable | Sequence[str | Callable] = ("insertion_deletion",),
     precision: str = "fp32",
     **annotations: Any,
 ) -> dict[str, Any]:
@@ -115,9 +122,9 @@ def evaluate(
     model, clips, target
         As for `explain`.
     attribution
-        N,T,H,W; of `explain`, or made elsewhere.
+        N,T,H,W, a tensor or an array; of `explain`, or made elsewhere.
     metrics
-        Names of ``swagv list metrics``, or metrics with settings of their own.
+        Names of ``swagv list metrics``, or metrics with settings of their own; one or several.
     precision
         ``"fp32"``, or ``"bf16"`` for forward passes in bfloat16 (autocast), which moves areas by a few thousandths.
     **annotations
@@ -144,16 +151,20 @@ def evaluate(
     >>> scores["insertion_curve"].shape
     torch.Size([1, 29])
     """
+    import torch
+
     from swagv.catalogue import METRICS
     from swagv.errors import ConfigError
 
     if precision not in PRECISIONS:
         raise ConfigError(f"precision={precision!r}: must be one of {', '.join(PRECISIONS)}")
+    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     called = [METRICS.load(metric)() if isinstance(metric, str) else metric for metric in metrics]
     wanted = [_annotations_of(metric) for metric in called]
     unused = annotations.keys() - set().union(*wanted)
     if unused:
         raise ConfigError(f"no metric among {', '.join(map(str, metrics))} takes {', '.join(sorted(unused))}")
+    attribution = torch.as_tensor(attribution, dtype=torch.float32, device=clips.device).detach()
     result: dict[str, Any] = {}
     with _ready(model, clips) as classifier:
         classes = _targets(classifier, clips, target)
@@ -163,7 +174,7 @@ def evaluate(
             if absent:
                 raise ConfigError(f"{type(metric).__name__} needs {', '.join(absent)}; give {absent[0]}=…")
             given = {name: annotations[name] for name in names if name in annotations}
-            result |= metric(network, clips, attribution.to(clips.device), classes, **given)
+            result |= metric(network, clips, attribution, classes, **given)
     return result
 
 
@@ -209,14 +220,16 @@ def _as_classifier(model: nn.Module, clips: Tensor) -> VideoClassifier:
     if isinstance(model, VideoClassifier):
         return model
     low, spread = float(clips.min()), max(float(clips.max() - clips.min()), 1e-12)
-    return VideoClassifier(
+    classifier = VideoClassifier(
         model,
         categories=(),
         geometry=Geometry(resize=min(clips.shape[3:]), crop=min(clips.shape[3:])),
         clip_len=clips.shape[2],
         mean=(-low / spread,) * 3,
         std=(1 / spread,) * 3,
-    ).to(clips.device)
+    )
+    classifier.mean, classifier.std = classifier.mean.to(clips.device), classifier.std.to(clips.device)
+    return classifier
 
 
 def _targets(model: VideoClassifier, clips: Tensor, target: int | str | Sequence[int] | Tensor | None) -> Tensor:

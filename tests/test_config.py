@@ -98,6 +98,17 @@ def test_every_method_of_the_catalogue_is_rebuilt_from_its_settings():
         assert spec.items() >= given.get(name, {}).items()
 
 
+def test_the_extra_demo_is_every_method_beyond_the_paper():
+    extra = Evaluation(load_config(ROOT / "config" / "demo_extra.yaml"))
+    shown = {method.spec["object"] for config in (Evaluation(DEMO), extra) for method in config.methods.values()}
+    pixels = {config.methods[name].gradients["object"] for config in (Evaluation(DEMO), extra)
+              for name in config.methods if config.methods[name].gradients}  # fmt: skip
+    for name in METHODS:
+        known = METHODS.load(name)
+        cls = getattr(known, "func", known)
+        assert f"{cls.__module__}:{cls.__qualname__}" in shown | pixels, name
+
+
 def test_checking_imports_no_torch():
     code = (
         "import sys; from swagv.catalogue import METHODS; from swagv.config import Evaluation, load_config; "

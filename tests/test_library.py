@@ -60,6 +60,14 @@ def test_any_module_with_a_clip_as_input(method, mine, clips):
     assert all(parameter.grad is None for parameter in mine.parameters())
 
 
+@pytest.mark.parametrize("method", ["sobel", "swagv_ig", "random"])
+def test_a_clip_is_explained_the_same_in_any_company(method, mine, clips):
+    clips[1] *= 5
+    both = swagv.explain(mine, clips, method, clip_ids=["a", "b"])
+    assert torch.equal(both[1:], swagv.explain(mine, clips[1:], method, clip_ids=["b"]))
+    assert not torch.equal(both[0], both[1])
+
+
 def test_a_layer_of_ones_own(mine, clips):
     with pytest.raises(NotApplicable, match="names none: set `layer`, of features, drop, fc"):
         swagv.explain(mine, clips, "grad_cam")
@@ -88,6 +96,8 @@ def test_targets(mine, clips):
         ({"target": 4}, "give one class or 2, each from 0 to 3"),
         ({"target": [0, 1, 2]}, "give one class or 2"),
         ({"target": "spn"}, "'spn' is not a category"),
+        ({"clip_ids": ["a"]}, "1 clip_ids for 2 clips"),
+        ({"method": "torch:relu"}, "'torch:relu' is not a swagv Explainer"),
     ],
 )
 def test_mistakes(arguments, message, mine, clips):
@@ -110,7 +120,7 @@ def test_evaluate_is_the_metric(mine, clips):
     expected = InsertionDeletion()(mine, clips, attribution, mine(clips).argmax(1))
     assert all(torch.equal(found[name], value) for name, value in expected.items())
     assert found["hits_value"].shape == (2, 20)
-    few = swagv.evaluate(mine, clips, attribution, metrics=[InsertionDeletion(steps=3)])
+    few = swagv.evaluate(mine, clips, attribution.numpy(), metrics=InsertionDeletion(steps=3))
     assert few["deletion_curve"].shape == (2, 4)
 
 

@@ -35,7 +35,8 @@ class Control(Explainer):
         import torch
 
         names = names_of(clips, clip_ids)
-        return torch.from_numpy(np.stack([self.volume(tuple(clips.shape[2:]), name) for name in names]))
+        maps = np.stack([self.volume(tuple(clips.shape[2:]), name) for name in names])
+        return torch.from_numpy(maps).to(clips.device)
 
 
 def _nearness(height: int, width: int, y: float, x: float) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -75,5 +77,15 @@ def random_generator(clip_id: str, seed: int) -> np.random.Generator:
 
 
 def names_of(clips: Tensor, clip_ids: Sequence[str] | None) -> Sequence[str]:
-    """The ids that seed what is random; the clips' places in the batch where none are given."""
-    return clip_ids or [str(index) for index in range(len(clips))]
+    """The ids that seed what is random; the clips' places in the batch where none are given.
+
+    Raises
+    ------
+    ConfigError
+        If there are not as many ids as clips.
+    """
+    if clip_ids is None:
+        return [str(index) for index in range(len(clips))]
+    if len(clip_ids) != len(clips):
+        raise ConfigError(f"{len(clip_ids)} clip_ids for {len(clips)} clips; give one for each")
+    return list(clip_ids)

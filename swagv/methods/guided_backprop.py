@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from swagv.models.classifier import VideoClassifier
 
+NO_RELU = "guided backprop needs a network with ReLU; this one calls none"
+
 
 @dataclass(frozen=True)
 class GuidedBackprop(GradientAttribution):
@@ -25,8 +27,13 @@ class GuidedBackprop(GradientAttribution):
         """As `Explainer.check`: the network must call a ReLU."""
         import torch
 
-        blank = torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=model.mean.device)
-        guided_gradient(model, blank, torch.zeros(1, dtype=torch.long, device=blank.device))
+        from swagv.errors import NotApplicable
+        from swagv.methods.guided_relu import GuidedReLU
+
+        with torch.inference_mode(), GuidedReLU() as guided:
+            model(torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=model.mean.device))
+        if guided.calls == 0:
+            raise NotApplicable(NO_RELU)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
@@ -55,6 +62,6 @@ def guided_gradient(model: VideoClassifier, clips: Tensor, target: Tensor) -> Te
     with torch.enable_grad(), GuidedReLU() as guided:
         logits = model(clips)
         if guided.calls == 0:
-            raise NotApplicable("guided backprop needs a network with ReLU; this one calls none")
+            raise NotApplicable(NO_RELU)
         score = logits.gather(1, target[:, None]).sum()
         return torch.autograd.grad(score, clips)[0]

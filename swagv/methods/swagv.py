@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swagv.errors import ConfigError
+from swagv.errors import ConfigError, NotApplicable
 from swagv.methods.explainer import REDUCTIONS, Explainer, GradientAttribution, PixelAttribution
 from swagv.pooling import mean_per_supervoxel
 from swagv.slic import FEATURES, MAX_SEGMENTS, slic_supervoxels
@@ -104,7 +104,11 @@ class SwagV(Explainer):
         return cls()
 
     def check(self, model: VideoClassifier) -> None:
-        """As `Explainer.check`: that of its pixel attribution."""
+        """As `Explainer.check`: that of its pixel attribution; superpixels of all frames must have labels enough."""
+        if self.per_frame and self.n_segments * model.clip_len > MAX_SEGMENTS:
+            raise NotApplicable(
+                f"n_segments={self.n_segments} in each of {model.clip_len} frames: at most {MAX_SEGMENTS} in all"
+            )
         self.pixels.check(model)
 
     def __call__(

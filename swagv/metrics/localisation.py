@@ -58,7 +58,7 @@ class Localisation:
         dict
             As `of_clip`, one row a clip.
         """
-        attribution, boxes = np.asarray(attribution), np.asarray(boxes, np.float64)
+        attribution, boxes = _as_array(attribution), _as_array(boxes).astype(np.float64)
         if boxes.shape != (*attribution.shape[:2], 4):
             raise ValueError(f"boxes {boxes.shape} do not fit the attribution {attribution.shape}; need N,T,4")
         found = [self.of_clip(one, truth) for one, truth in zip(attribution, boxes, strict=True)]
@@ -99,6 +99,11 @@ class Localisation:
             result[f"hits_{rule}"] = mean_iou > self.iou_threshold
             result[f"empty_frames_{rule}"] = empty.sum(-1).astype(np.int32)
         return result
+
+
+def _as_array(values: ArrayLike) -> np.ndarray:
+    """An array, also of a tensor on a GPU."""
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 
 
 def _as_threshold(heat: np.ndarray, rule: str, alphas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

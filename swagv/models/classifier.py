@@ -70,6 +70,11 @@ class VideoClassifier(nn.Module):
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ConfigError(f"{type(self.network).__name__} gives {given}; logits N,K are needed")
+        if self.categories and len(self.categories) != logits.shape[1]:
+            raise ConfigError(
+                f"{type(self.network).__name__} gives {logits.shape[1]} logits; there are {len(self.categories)} "
+                "categories. Set `categories` to the names of its classes, in their order"
+            )
         if not self.categories:
             self.categories = tuple(str(index) for index in range(logits.shape[1]))
         return logits

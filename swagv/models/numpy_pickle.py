@@ -20,7 +20,7 @@ _ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype} | {
 
 
 # What a damaged or hostile pickle makes the unpickler raise.
-_DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError)
+DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 
 class _NumpyUnpickler(pickle.Unpickler):
@@ -48,7 +48,7 @@ def load_numpy_pickle(file: BinaryIO, what: str) -> dict[str, Any]:
         found = _NumpyUnpickler(file, encoding="latin1").load()
     except ConfigError as error:
         raise ConfigError(f"{what} is refused: {error}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise ConfigError(f"{what} is not a pickle of numpy arrays ({reason})") from error
     if not isinstance(found, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from swagv.errors import ConfigError
+from swagv.models.numpy_pickle import DAMAGE
 
 _SHOWN = 8
 
@@ -26,7 +26,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _load_checkpoint(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, *DAMAGE) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"{path} is not a file of weights ({reason}). Give a safetensors or state-dict file"

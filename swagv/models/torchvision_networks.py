@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
-from urllib.error import URLError
 
 from torch import Tensor, nn
 
 from swagv.errors import ConfigError
+from swagv.models.numpy_pickle import DAMAGE
 from swagv.models.torchvision_import import import_torchvision
 from swagv.registry import did_you_mean
 
@@ -51,7 +50,7 @@ def fetch_state_dict(name: str) -> dict[str, Tensor]:
     try:
         # The hash is checked when a file is downloaded; one that lies in torchvision's cache is read as it is.
         return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (URLError, ConnectionError, TimeoutError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, *DAMAGE) as error:  # no network, a full disk, a file that is not what it was
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(
             f"torchvision could not get {name} ({reason}). Give weights: a file, or connect to a network"
