@@ -18,7 +18,7 @@ def as_classifier():
     def wrap(network):
         return VideoClassifier(
             network,
-            categories=("a", "b", "c"),
+            categories=(),
             geometry=Geometry(resize=(24, 24), crop=24),
             clip_len=8,
             mean=(0.5, 0.4, 0.3),

@@ -86,7 +86,7 @@ def test_they_are_in_the_tables(site, tmp_path):
     project = Project(tmp_path / "project")
     own = {"small": {"arguments": {"width": 6}, "cam_layer": "conv", "categories": list("abcde")}}
     methods = {
-        "brightness": {"gain": 2},
+        "twice": {"type": "brightness", "gain": 2},
         "swagv_brightness": {"type": "swagv_g", "attribution": "brightness"},
         "grad_cam": {},
         "saliency_tubes": {},

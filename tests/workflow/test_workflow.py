@@ -47,7 +47,9 @@ class Project:
 
     def start(self, *arguments: str, cwd: Path | None = None, path: Path | None = None) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        # With bytecode kept as usual: hundreds of processes would compile the copy of the library otherwise.
+        left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+        environment = {key: value for key, value in os.environ.items() if key not in left_out}
         environment |= {"PYTHONPATH": str(path)} if path else {}
         return subprocess.Popen(
             command,
