@@ -1,5 +1,5 @@
 # make demo   install what is locked, run the embedded demo, say where the report is
-# make test   the same set-up, linters, then the whole test suite, workflows beside the rest
+# make test   the same set-up, linters, then the whole test suite
 PYTHON ?= python3
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
@@ -12,7 +12,7 @@ demo: .venv/.installed
 	@echo "The report: $(CURDIR)/results/report.html"
 
 test: lint
-	$(RUN) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) python -m pytest
 
 lint: .venv/.installed-test
 	$(RUN) ruff check .

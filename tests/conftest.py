@@ -23,8 +23,3 @@ def demo_models():
 
     torch.set_num_threads(2)
     return {name: build_model(name) for name in ("r2plus1d_demo", "c3d_demo")}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole workflows first: they take longest, and with two workers all the rest runs beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
