@@ -66,6 +66,7 @@ DATASETS = Registry(
     "dataset",
     {
         "rendered": "swagv.datasets.rendered:RenderedDataset",
+        "ucf101_24": "swagv.datasets.ucf101_24:Ucf101_24Dataset",
         "folder": "swagv.datasets.folder:FolderDataset",
     },
 )

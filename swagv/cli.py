@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
-from swagv.config import Evaluation, load_config
-from swagv.datasets.boxes import read_boxes
-from swagv.errors import ConfigError, NotApplicable, SwagvError
+from swagv.clips import ABSENT
+from swagv.config import Dataset, Evaluation, load_config
+from swagv.errors import AnnotationError, ConfigError, NotApplicable, SwagvError
 
 _LISTS = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "datasets": DATASETS}
 
@@ -65,12 +66,22 @@ def _check(given: argparse.Namespace) -> int:
     evaluation = Evaluation(load_config("/dev/stdin" if given.config == "-" else given.config))
     if given.build:
         _build_models(evaluation)
-        for dataset in evaluation.datasets.values():
-            if dataset.boxes:
-                read_boxes(dataset.boxes)
+    for dataset in evaluation.datasets.values():
+        print(_counted(dataset, given.build))
     shards = sum(len(dataset.shards) for dataset in evaluation.datasets.values())
     print(f"{given.config}: {shards} shards x {len(evaluation.models)} models x {len(evaluation.methods)} methods")
     return 0
+
+
+def _counted(dataset: Dataset, read_boxes: bool) -> str:
+    """How many videos there are, beside the paper's count; on the way the tables of boxes are read."""
+    videos = dataset.source.list_videos()
+    if read_boxes and dataset.source.box_tables:
+        with suppress(AnnotationError):  # of this one video; the others are not looked at
+            dataset.source.boxes_of(videos[0], None)
+    missing = sum(video.token == ABSENT for video in videos)
+    paper = f"; the paper evaluated {dataset.source.paper_clips:,} clips" if dataset.source.paper_clips else ""
+    return f"{dataset.name}: {len(videos):,} videos{f', {missing:,} of them missing' if missing else ''}{paper}"
 
 
 def _build_models(evaluation: Evaluation) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from swagv.catalogue import DATASETS, METHODS, METRICS
 from swagv.clips import ClipSelection
+from swagv.datasets import dataset as datasets
 from swagv.errors import ConfigError
 from swagv.geometry import Geometry
 from swagv.manifest import assign_shards, digest
@@ -30,6 +31,8 @@ from swagv.runtime import runtime
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
 
+# Keys of every dataset; the others are settings of its type.
+_SHARED_KEYS = ("type", "shards", "clips", "geometry", "alpha_for")
 # Folders that stand beside those of the datasets, and of the models, in the results.
 _FOLDERS = {"dataset": {"benchmarks", "logs", "summary"}, "model": {"clips", "manifest", "supervoxels", "videos"}}
 
@@ -39,15 +42,20 @@ class Dataset:
     """A dataset of the configuration: where its videos are, how they become clips, and its shards."""
 
     name: str
+    source: datasets.Dataset
     spec: dict[str, Any]
-    renders: bool
-    boxes: str
-    shards: dict[str, str]  # shard -> digest of its videos
+    alpha_for: str
+
+    @cached_property
+    def shards(self) -> dict[str, str]:
+        """Shard -> digest of its videos."""
+        shards = assign_shards(self.source.list_videos(), self.spec["shards"])
+        return {shard: digest(videos) for shard, videos in shards.items()}
 
     @property
     def has_boxes(self) -> bool:
         """Whether localisation can be scored."""
-        return self.renders or bool(self.boxes)
+        return self.source.renders or bool(self.source.box_tables)
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,9 @@ class Evaluation:
     ----------
     config
         The mapping that a YAML file holds.
+    list_videos
+        Whether the datasets list their videos at once, so that a mistake in them is found. Every job of a workflow
+        reads the configuration again, and need not.
 
     Raises
     ------
@@ -119,11 +130,14 @@ class Evaluation:
         range, a model that does not fit a dataset.
     """
 
-    def __init__(self, config: Mapping[str, Any]):
+    def __init__(self, config: Mapping[str, Any], list_videos: bool = True):
         _check_schema(config)
         self.runtime = runtime(config)
         self.bootstrap = config.get("bootstrap", 2000)
         self.datasets = {name: _dataset(name, given) for name, given in config["datasets"].items()}
+        if list_videos:
+            for dataset in self.datasets.values():
+                _ = dataset.shards
         self.models = {name: _model(name, given or {}) for name, given in config["models"].items()}
         self.methods = {name: _method(name, given or {}) for name, given in config["methods"].items()}
         self.metrics = {
@@ -135,6 +149,31 @@ class Evaluation:
             raise ConfigError(
                 "metrics.localisation needs true boxes and no dataset has any: set a dataset's `boxes`, or leave it out"
             )
+
+        self._check_alpha()
+
+    @property
+    def evaluated(self) -> list[Dataset]:
+        """The datasets with results of their own: those that do not only choose a threshold for another."""
+        return [dataset for dataset in self.datasets.values() if not dataset.alpha_for]
+
+    @property
+    def alpha_from(self) -> dict[str, str]:
+        """Evaluated dataset -> the one that chooses its localisation threshold."""
+        return {dataset.alpha_for: dataset.name for dataset in self.datasets.values() if dataset.alpha_for}
+
+    def _check_alpha(self) -> None:
+        for dataset in self.datasets.values():
+            if not dataset.alpha_for:
+                continue
+            other = self.datasets.get(dataset.alpha_for)
+            if other is None or other.alpha_for or not (other.has_boxes and dataset.has_boxes):
+                raise ConfigError(
+                    f"dataset {dataset.name!r}: alpha_for is {dataset.alpha_for!r}; it must name another dataset of "
+                    "the configuration that is evaluated, and both need true boxes"
+                )
+            if self.alpha_from[other.name] != dataset.name:
+                raise ConfigError(f"two datasets are alpha_for {other.name!r}; one must choose its threshold")
 
     def _check_pairs(self) -> None:
         for dataset in self.datasets.values():
@@ -251,22 +290,15 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
     cls = DATASETS.load(given["type"])
-    if not hasattr(cls, "list_videos"):
-        raise ConfigError(f"dataset {name!r}: {given['type']!r} has no list_videos; it is not a dataset")
-    own = {key: value for key, value in given.items() if key not in ("type", "shards", "clips", "geometry")}
+    if not (isinstance(cls, type) and issubclass(cls, datasets.Dataset)):
+        raise ConfigError(f"dataset {name!r}: {given['type']!r} is not a swagv Dataset")
+    own = {key: value for key, value in given.items() if key not in _SHARED_KEYS}
     settings = settings_of(cls, f"dataset {name!r}", own)
-    dataset = cls(**settings)
+    source = cls(**settings)
     clips = settings_of(ClipSelection, f"clips of dataset {name!r}", given.get("clips", {}))
     geometry = settings_of(Geometry, f"geometry of dataset {name!r}", given.get("geometry", {}))
     spec = {"dataset": {"object": DATASETS.path(given["type"]), "settings": settings}, "shards": given["shards"]}
-    shards = assign_shards(dataset.list_videos(), given["shards"])
-    return Dataset(
-        name,
-        spec | {"clips": clips, "geometry": geometry},
-        dataset.renders,
-        getattr(dataset, "boxes", ""),
-        {shard: digest(videos) for shard, videos in shards.items()},
-    )
+    return Dataset(name, source, spec | {"clips": clips, "geometry": geometry}, given.get("alpha_for", ""))
 
 
 def _model(name: str, given: Mapping[str, Any]) -> Model:

@@ -15,6 +15,10 @@ class DecodeError(SwagvError):
     """A video cannot be read; the message becomes the clip's `detail`."""
 
 
+class AnnotationError(SwagvError):
+    """The true boxes of a video make no sense; the message becomes the clip's `detail`."""
+
+
 class NotApplicable(SwagvError):
     """A method and a network do not go together; recorded as the clip's status, not raised to the user."""
 

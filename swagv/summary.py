@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,37 +16,60 @@ NOT_APPLICABLE = "not_applicable"
 
 
 def summarise_insertion_deletion(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
-    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high of the per-clip table.
+    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha of the per-clip table.
 
     A cell without one scored clip is one row, n = 0, of the metric ``not_applicable`` where method and network do not
     go together, else ``none``.
     """
 
-    def metrics(cell: pd.DataFrame) -> dict[str, np.ndarray]:
+    def metrics(cell: pd.DataFrame) -> dict[str, tuple[np.ndarray, float | None]]:
         deletion, insertion = cell.deletion_auc.to_numpy(float), cell.insertion_auc.to_numpy(float)
-        return {"deletion_auc": deletion, "insertion_auc": insertion, "joint": deletion + 1 - insertion}
+        values = {"deletion_auc": deletion, "insertion_auc": insertion, "joint": deletion + 1 - insertion}
+        return {name: (value, None) for name, value in values.items()}
 
     return _summarise(clips, metrics, resamples)
 
 
-def summarise_localisation(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
-    """As `summarise_insertion_deletion`, errors in percent.
+def summarise_localisation(
+    clips: pd.DataFrame, resamples: int = 2000, alpha_from: Mapping[str, str] | None = None
+) -> list[dict]:
+    """As `summarise_insertion_deletion`, errors in percent, with the alpha that each rests on.
 
-    ``loc_error_{rule}`` takes the alpha of each half of the videos from the other half; it is left out where there are
-    not two videos. ``loc_error_{rule}_oracle`` takes the one that is best on the evaluated clips themselves, which
-    flatters.
+    ``loc_error_{rule}`` takes an alpha that was chosen on other videos: on those of another dataset where `alpha_from`
+    names one; else each half of the videos takes that of the other half, and `alpha` stays empty. It is left out where
+    there are no such videos. ``loc_error_{rule}_oracle`` takes the one that is best on the evaluated clips themselves,
+    which flatters.
+
+    Parameters
+    ----------
+    alpha_from
+        Evaluated dataset -> the dataset that chooses its alpha and has no rows of its own.
     """
+    alpha_from = alpha_from or {}
+    choosing = {key: cell[cell.status == "ok"] for key, cell in clips.groupby(CELL) if key[0] in alpha_from.values()}
 
-    def metrics(cell: pd.DataFrame) -> dict[str, np.ndarray]:
+    def metrics(cell: pd.DataFrame) -> dict[str, tuple[np.ndarray, float | None]]:
+        dataset, model, method = cell[CELL].iloc[0]
+        other = choosing.get((alpha_from.get(dataset), model, method))
         videos, result = video_of(cell), {}
-        for rule in ALPHAS:
-            hits = np.stack(cell[f"hits_{rule}"].to_list())
-            if len(set(videos)) > 1:
-                result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos)
-            result[f"loc_error_{rule}_oracle"] = 100.0 * ~hits[:, hits.mean(0).argmax()]
+        for rule, alphas in ALPHAS.items():
+            hits = hits_of(cell, rule)
+            if dataset in alpha_from:
+                if other is not None and len(other):
+                    best = hits_of(other, rule).mean(0).argmax()
+                    result[f"loc_error_{rule}"] = 100.0 * ~hits[:, best], float(alphas[best])
+            elif len(set(videos)) > 1:
+                result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos), None
+            best = hits.mean(0).argmax()
+            result[f"loc_error_{rule}_oracle"] = 100.0 * ~hits[:, best], float(alphas[best])
         return result
 
-    return _summarise(clips, metrics, resamples)
+    return _summarise(clips[~clips.dataset.isin(list(alpha_from.values()))], metrics, resamples)
+
+
+def hits_of(clips: pd.DataFrame, rule: str) -> np.ndarray:
+    """(n, A) bool, the hits of each clip at each alpha of a rule."""
+    return np.stack(clips[f"hits_{rule}"].to_list())
 
 
 def held_out_hits(hits: np.ndarray, videos: np.ndarray) -> np.ndarray:
@@ -104,7 +127,9 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, resamples: int, s
 
 
 def _summarise(
-    clips: pd.DataFrame, metrics: Callable[[pd.DataFrame], dict[str, np.ndarray]], resamples: int
+    clips: pd.DataFrame,
+    metrics: Callable[[pd.DataFrame], dict[str, tuple[np.ndarray, float | None]]],
+    resamples: int,
 ) -> list[dict]:
     rows = []
     for key, cell in clips.groupby(CELL, sort=False):
@@ -116,8 +141,9 @@ def _summarise(
             unfit = cell.status.str.startswith(NOT_APPLICABLE).any()
             rows.append(names | {"metric": NOT_APPLICABLE if unfit else "none"} | counts)
             continue
-        for metric, values in metrics(good).items():
+        for metric, (values, alpha) in metrics(good).items():
             seed = int.from_bytes(hashlib.sha256("/".join([*key, metric]).encode()).digest()[:8], "big")
             low, high = bootstrap_interval(values, video_of(good), resamples, seed)
-            rows.append(names | {"metric": metric} | counts | {"mean": values.mean(), "ci_low": low, "ci_high": high})
+            found = {"mean": values.mean(), "ci_low": low, "ci_high": high, "alpha": alpha}
+            rows.append(names | {"metric": metric} | counts | found)
     return rows

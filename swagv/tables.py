@@ -28,6 +28,8 @@ MANIFEST = _schema(
     {"clip_id": _TEXT, "video_id": _TEXT, "path": _TEXT, "start_frame": pa.int64(), "frame_step": pa.int64()},
     {"num_frames": pa.int64(), "height": pa.int64(), "width": pa.int64()},
     {"label": _TEXT, "status": _TEXT, "detail": _TEXT},
+    # x_min, y_min, x_max, y_max in pixels of the video, a row a frame of the clip, NaN for none; null without any.
+    {"boxes": pa.list_(pa.list_(pa.float64(), 4))},
 )
 PREDICTIONS = _schema(
     {"dataset": _TEXT, "model": _TEXT} | _CLIP,
@@ -47,6 +49,7 @@ LOCALISATION = _schema(
 SUMMARY = _schema(
     _CELL,
     {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
+    {"alpha": _NUMBER},  # of localisation, where one alpha serves all clips
 )
 
 

@@ -22,5 +22,13 @@ def test_starts(selection, num_frames, starts):
         assert start + selection.span <= num_frames
 
 
+def test_only_clips_with_a_box_in_every_sampled_frame():
+    boxed = {*range(4, 30), 40, 42, 44, 46}
+    assert ClipSelection("every", clip_len=4, clip_step=4, boxed=True).starts(50, boxed) == [4, 8, 12, 16, 20, 24]
+    assert ClipSelection("every", clip_len=4, frame_step=2, clip_step=4, boxed=True).starts(50, boxed)[-1] == 40
+    assert ClipSelection(clip_len=4, boxed=True).starts(50) == []
+    assert list(ClipSelection(clip_len=3, frame_step=2).frames_of(5)) == [5, 7, 9]
+
+
 def test_clip_id():
     assert clip_id("a/b", 7) == "a/b@000007"

@@ -71,8 +71,14 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["datasets", "demo", "geometry"], {"resize": "big"}, "resize is 'big'"),
         (["datasets", "demo", "geometry"], {"resize": [64, 64]}, "fit the resize"),
         (["datasets"], {"mine": {"type": "folder", "shards": 1}}, "dataset folder not found: ''"),
-        (["datasets"], {"mine": {"type": "os.path:join", "shards": 1}}, "is not a dataset"),
+        (["datasets"], {"mine": {"type": "os.path:join", "shards": 1}}, "is not a swagv Dataset"),
         (["datasets"], {"mine": {"type": "folder", "root": str(ROOT / "config"), "shards": 1}}, "no video in"),
+        (
+            ["datasets"],
+            {"demo": DEMO["datasets"]["demo"] | {"alpha_for": "x"}},
+            "alpha_for is 'x'; it must name another",
+        ),
+        (["datasets", "demo", "alpha_for"], "demo", "alpha_for is 'demo'; it must name another"),
         (["runtime"], {"device": "gpu"}, "'gpu' does not match"),
         (["models", 3], {}, "key 3 at models is a int; put it in quotes"),
     ],
@@ -143,3 +149,22 @@ def test_recipes_that_differ_have_folders_that_differ():
     assert len(evaluation.recipes) == 3
     # The image alone does not look at w_grad: one recipe, built once.
     assert evaluation.methods["c"].recipe == evaluation.methods["swagv_i"].recipe
+
+
+def test_a_dataset_that_only_chooses_thresholds():
+    demo = DEMO["datasets"]["demo"]
+    config = copy.deepcopy(DEMO) | {"datasets": {"demo": demo, "train": demo | {"seed": 1, "alpha_for": "demo"}}}
+    evaluation = Evaluation(config)
+    assert [dataset.name for dataset in evaluation.evaluated] == ["demo"]
+    assert evaluation.alpha_from == {"demo": "train"}
+    config["datasets"]["third"] = config["datasets"]["train"]
+    with pytest.raises(ConfigError, match="two datasets are alpha_for 'demo'"):
+        Evaluation(config)
+
+
+def test_a_job_reads_the_configuration_without_listing_videos(tmp_path):
+    config = copy.deepcopy(DEMO)
+    config["datasets"]["mine"] = {"type": "folder", "root": str(tmp_path / "gone"), "shards": 1}
+    evaluation = Evaluation(config, list_videos=False)
+    with pytest.raises(ConfigError, match="dataset folder not found"):
+        _ = evaluation.datasets["mine"].shards

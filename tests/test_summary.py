@@ -2,6 +2,7 @@ import hashlib
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from swagv.summary import (
     bootstrap_interval,
@@ -41,6 +42,34 @@ def test_localisation_summary_by_hand():
     (one,) = {len(summarise_localisation(clips.iloc[:1], 100))}
     assert one == 3  # no held-out figure from a single video
     assert np.isnan(bootstrap_interval(np.ones(3), np.zeros(3), 100, 0)).all()
+
+
+def test_alpha_from_another_dataset_by_hand():
+    """Alpha 1 is best where it is chosen, alpha 0 where it is judged."""
+
+    def cell(dataset, method, *hits, status="ok"):
+        row = {f"hits_{rule}": list(hits) for rule in ("value", "mean", "energy")}
+        return {"dataset": dataset, "model": "m", "method": method, "status": status, "clip_id": "", **row}
+
+    clips = pd.DataFrame(
+        [
+            cell("test", "x", True, False), cell("test", "x", True, False), cell("test", "x", False, True),
+            cell("train", "x", False, True), cell("train", "x", True, True), cell("train", "x", False, True),
+            cell("train", "x", True, False, status="bad"),
+            cell("test", "y", True, False), cell("train", "y", False, True, status="bad"),
+        ]
+    )  # fmt: skip
+    clips["clip_id"] = [f"v{index}@000000" for index in range(len(clips))]
+    rows = summarise_localisation(clips, 100, {"test": "train"})
+    assert {row["dataset"] for row in rows} == {"test"}
+    found = {(row["method"], row["metric"]): (row["mean"], row["alpha"], row["n"]) for row in rows}
+    assert found["x", "loc_error_value"] == (pytest.approx(200 / 3), 0.05, 3)
+    assert found["x", "loc_error_mean"] == (pytest.approx(200 / 3), 0.5, 3)
+    assert found["x", "loc_error_value_oracle"] == (pytest.approx(100 / 3), 0, 3)
+    assert found["y", "loc_error_value_oracle"] == (0, 0, 1)
+    assert ("y", "loc_error_value") not in found  # no clip was left to choose on
+    alone = {row["metric"]: row["alpha"] for row in summarise_localisation(clips, 100) if row["dataset"] == "test"}
+    assert alone["loc_error_value"] is None
 
 
 def test_interval_covers_the_mean_as_often_as_it_says():

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
-from swagv.clips import Video
-from swagv.datasets.boxes import BOX_COLUMNS, check_columns
+from swagv.clips import ABSENT, Video
+from swagv.datasets.boxes import BOX_COLUMNS, check_columns, read_boxes
+from swagv.datasets.dataset import Dataset
 from swagv.errors import ConfigError
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
 
 
 @dataclass(frozen=True)
-class FolderDataset:
+class FolderDataset(Dataset):
     """Videos below `root`.
 
     Parameters
@@ -29,10 +31,22 @@ class FolderDataset:
         path below `root` without the suffix.
     """
 
-    renders: ClassVar[bool] = False
     root: str = ""
     labels: str = ""
     boxes: str = ""
+
+    @property
+    def box_tables(self) -> list[str]:
+        """As `Dataset.box_tables`."""
+        return [self.boxes] if self.boxes else []
+
+    @cached_property
+    def _boxes(self) -> Mapping[str, Mapping[int, tuple[float, ...]]]:
+        return read_boxes(self.boxes) if self.boxes else {}
+
+    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
+        """As `Dataset.boxes_of`."""
+        return self._boxes.get(video.video_id, {})
 
     def list_videos(self) -> list[Video]:
         """All videos, by id. Nothing is opened.
@@ -56,7 +70,7 @@ class FolderDataset:
                 raise ConfigError(f"two videos have the id {video_id!r}: {videos[video_id].path} and {root / relative}")
             path = root / relative
             stat = path.stat() if path.is_file() else None
-            token = f"{stat.st_size}:{stat.st_mtime_ns}" if stat else "absent"
+            token = f"{stat.st_size}:{stat.st_mtime_ns}" if stat else ABSENT
             videos[video_id] = Video(video_id, str(path), label, token)
         if not videos:
             raise ConfigError(f"no video in {self.root!r}: looked for {', '.join(VIDEO_SUFFIXES)}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 from swagv.clips import Video
-from swagv.datasets.boxes import BOX_COLUMNS
+from swagv.datasets.boxes import BOX_COLUMNS, read_boxes
+from swagv.datasets.dataset import Dataset
 from swagv.datasets.motions import MOTIONS
 
 
 @dataclass(frozen=True)
-class RenderedDataset:
+class RenderedDataset(Dataset):
     """`videos` rendered videos, the motions in turn, drawn from `seed`.
 
     Video ``i`` does not depend on how many there are, so adding videos changes nothing that exists.
@@ -26,6 +28,10 @@ class RenderedDataset:
     def __post_init__(self) -> None:
         if self.seed < 0 or self.videos < 1:
             raise ValueError(f"seed={self.seed}, videos={self.videos}: need a seed from 0 and at least 1 video")
+
+    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
+        """As `Dataset.boxes_of`."""
+        return _boxes_in(folder)[video.video_id]
 
     def list_videos(self) -> list[Video]:
         """All videos; paths are relative to the shard's render folder."""
@@ -53,3 +59,8 @@ class RenderedDataset:
             for frame, box in enumerate(rendered.boxes):
                 rows.append((video.video_id, frame, *box))
         pd.DataFrame(rows, columns=BOX_COLUMNS).to_csv(folder / "boxes.csv", index=False)
+
+
+@lru_cache(maxsize=1)
+def _boxes_in(folder: Path) -> Mapping[str, Mapping[int, tuple[float, ...]]]:
+    return read_boxes(folder / "boxes.csv")

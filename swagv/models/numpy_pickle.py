@@ -11,7 +11,16 @@ from swagv.errors import ConfigError
 
 # What numpy itself puts into a pickle of an array and of a single value; the module that has them is private.
 _MULTIARRAY = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float32(0).__reduce__()[0]}
-_ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype} | {
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """What Python 3 writes for the bytes of an array in the protocols of Python 2."""
+    if encoding != "latin1":
+        raise ConfigError(f"it encodes text as {encoding!r}; arrays need latin1")
+    return text.encode("latin1")
+
+
+_ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode} | {
     (module, name): found
     # numpy 2 renamed the module that older pickles name.
     for module in ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -20,7 +29,9 @@ _ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype} | {
 
 
 # What a damaged or hostile pickle makes the unpickler raise.
-DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError)
+DAMAGE = (
+    pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError,
+)  # fmt: skip
 
 
 class _NumpyUnpickler(pickle.Unpickler):

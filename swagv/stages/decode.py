@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from swagv.datasets.boxes import read_boxes
 from swagv.decode import Decoder
 from swagv.errors import DecodeError
 from swagv.geometry import Geometry
@@ -17,19 +15,16 @@ from swagv.stores import create_store
 from swagv.tables import read_rows
 
 
-def decode(manifest: Path, out: Path, boxes: Path | None, spec: dict[str, Any], time_limit: float) -> None:
+def decode(manifest: Path, out: Path, spec: dict[str, Any], time_limit: float) -> None:
     """Write a clip store: ``frames`` (n,T,H,W,3) uint8 and ``boxes`` (n,T,4) float32, NaN for no box.
 
     Parameters
     ----------
-    boxes
-        The dataset's table of true boxes, if it has one.
     spec
         Geometry and clip length.
     """
     rows = read_rows(manifest)
     geometry, clip_len = Geometry(**spec["geometry"]), spec["clips"]["clip_len"]
-    truth = read_boxes(boxes) if boxes else {}
     frames: list[np.ndarray | None] = [None] * len(rows)
     crops: list[np.ndarray | None] = [None] * len(rows)
     readers = [""] * len(rows)
@@ -49,15 +44,12 @@ def decode(manifest: Path, out: Path, boxes: Path | None, spec: dict[str, Any], 
                 continue
             readers[index] = found.reader
             size = found.frames.shape[1:3]
-            crops[index] = _boxes_of(row, truth.get(row["video_id"], {}), clip_len, geometry, size)
+            crops[index] = _boxes_of(row, clip_len, geometry, size)
         store.write("frames", frames, "uint8")
         store.write("boxes", crops, "float32", missing=np.nan)
 
 
-def _boxes_of(
-    row: dict[str, Any], truth: Mapping[int, tuple], clip_len: int, geometry: Geometry, size: tuple[int, int]
-) -> np.ndarray:
+def _boxes_of(row: dict[str, Any], clip_len: int, geometry: Geometry, size: tuple[int, int]) -> np.ndarray:
     """Boxes (T, 4) of a clip whose decoded frames have `size`: the manifest's is that before a rotation."""
-    indices = row["start_frame"] + row["frame_step"] * np.arange(clip_len)
-    boxes = np.array([truth.get(int(index), (np.nan,) * 4) for index in indices])
-    return geometry.boxes(boxes, *size).astype(np.float32)
+    boxes = row["boxes"] or [(np.nan,) * 4] * clip_len
+    return geometry.boxes(np.array(boxes), *size).astype(np.float32)

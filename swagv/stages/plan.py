@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from tqdm import tqdm
 
 from swagv.clips import ClipSelection, Video, clip_id
 from swagv.decode import Decoder
-from swagv.errors import DecodeError
+from swagv.errors import AnnotationError, DecodeError
 from swagv.manifest import assign_shards
 from swagv.provenance import provenance
 from swagv.publish import publish
@@ -19,10 +22,10 @@ from swagv.tables import MANIFEST, write_table
 
 def render(out: Path, shard: str, spec: dict[str, Any]) -> None:
     """Write the videos of a shard and their ``boxes.csv`` into the folder `out`."""
-    dataset = load_object(spec["dataset"]["object"])(**spec["dataset"]["settings"])
+    dataset = _dataset(spec)
     with publish(out) as folder:
         folder.mkdir()
-        dataset.render(_videos_of(spec, shard), folder)
+        dataset.render(_videos_of(dataset, spec, shard), folder)
 
 
 def plan(out: Path, folder: Path | None, shard: str, spec: dict[str, Any], time_limit: float) -> None:
@@ -37,32 +40,54 @@ def plan(out: Path, folder: Path | None, shard: str, spec: dict[str, Any], time_
     time_limit
         Seconds for one video.
     """
-    selection, rows = ClipSelection(**spec["clips"]), []
+    selection, dataset, rows = ClipSelection(**spec["clips"]), _dataset(spec), []
     with Decoder(time_limit) as decoder:
-        for video in tqdm(_videos_of(spec, shard), desc="plan", mininterval=10):
+        for video in tqdm(_videos_of(dataset, spec, shard), desc="plan", mininterval=10):
             path = str(folder / video.path) if folder else video.path
             row = {"video_id": video.video_id, "path": path, "label": video.label, "frame_step": selection.frame_step}
-            rows += _clips_of(row, decoder, selection)
+            rows += _clips_of(row, decoder, selection, partial(dataset.boxes_of, video, folder))
     write_table(out, rows, MANIFEST, provenance("plan", spec))
 
 
-def _videos_of(spec: dict[str, Any], shard: str) -> list[Video]:
-    dataset = load_object(spec["dataset"]["object"])(**spec["dataset"]["settings"])
+def _dataset(spec: dict[str, Any]) -> Any:
+    return load_object(spec["dataset"]["object"])(**spec["dataset"]["settings"])
+
+
+def _videos_of(dataset: Any, spec: dict[str, Any], shard: str) -> list[Video]:
     return assign_shards(dataset.list_videos(), spec["shards"])[shard]
 
 
-def _clips_of(row: dict[str, Any], decoder: Decoder, selection: ClipSelection) -> list[dict[str, Any]]:
+def _clips_of(
+    row: dict[str, Any],
+    decoder: Decoder,
+    selection: ClipSelection,
+    true_boxes: Callable[[], Mapping[int, tuple[float, ...]]],
+) -> list[dict[str, Any]]:
     no_clip = row | {"clip_id": clip_id(row["video_id"], 0), "start_frame": 0}
+    if not Path(row["path"]).exists():
+        return [no_clip | {"status": "missing", "detail": "there is no such file"}]
     try:
-        found = decoder.probe(row["path"])
+        found, boxes = decoder.probe(row["path"]), true_boxes()
     except DecodeError as error:
         return [no_clip | {"status": "unreadable", "detail": str(error)}]
+    except AnnotationError as error:
+        return [no_clip | {"status": "bad_annotation", "detail": str(error)}]
     row = row | {"num_frames": found.num_frames, "height": found.height, "width": found.width}
     if found.truncated:
         return [no_clip | row | {"status": "truncated", "detail": found.detail}]
-    starts = selection.starts(found.num_frames)
-    if not starts:
+    starts = selection.starts(found.num_frames, boxes)
+    if not starts and found.num_frames < selection.span:
         detail = f"{found.num_frames} frames; a clip spans {selection.span}. {found.detail}".strip()
         return [no_clip | row | {"status": "too_few_frames", "detail": detail}]
+    if not starts:
+        detail = f"no clip of {selection.span} frames has a true box in each; {len(boxes)} frames have one"
+        return [no_clip | row | {"status": "too_few_boxes", "detail": detail}]
     ok = {"status": "ok", "detail": found.detail}
-    return [row | ok | {"clip_id": clip_id(row["video_id"], start), "start_frame": start} for start in starts]
+    return [
+        row | ok | {"clip_id": clip_id(row["video_id"], start), "start_frame": start} | _boxes(selection, start, boxes)
+        for start in starts
+    ]
+
+
+def _boxes(selection: ClipSelection, start: int, boxes: Mapping[int, tuple[float, ...]]) -> dict[str, Any]:
+    return {"boxes": [boxes.get(index, (math.nan,) * 4) for index in selection.frames_of(start)]} if boxes else {}

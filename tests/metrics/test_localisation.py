@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import regionprops
 
-from swagv.metrics.localisation import ALPHAS, Localisation, _as_threshold, boxes_above, iou
+from swagv.metrics.localisation import ALPHAS, Localisation, _as_threshold, boxes_above, iou, largest_boxes_above
 
 
 def slow_mask(heat, rule, alpha):
@@ -34,6 +35,50 @@ def test_boxes_equal_a_slow_mask_and_regionprops():
                     assert empty[a, t] == (not mask[t].any())
                     y0, x0, y1, x1 = regionprops(mask[t].astype(int))[0].bbox if mask[t].any() else (0, 0, 6, 6)
                     assert found[a, t].tolist() == [x0, y0, x1 - 1, y1 - 1], (rule, alpha, t)
+
+
+def test_largest_component_equals_a_flood_fill():
+    rng = np.random.default_rng(0)
+    for heat in (rng.random((2, 7, 7)), np.round(rng.random((2, 7, 7)) * 3)):
+        thresholds = np.array([0.2, 0.7, 0.9, 1.5, 9.0])
+        found, empty = largest_boxes_above(heat, thresholds)
+        for a, threshold in enumerate(thresholds):
+            for t in range(2):
+                left, parts = {tuple(p) for p in np.argwhere(heat[t] >= threshold)}, []
+                while left:
+                    part, edge = [], [min(left)]
+                    left.remove(edge[0])
+                    while edge:
+                        y, x = edge.pop()
+                        part.append((y, x))
+                        near = {(y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+                        left -= near
+                        edge += near
+                    parts.append(np.array(part))
+                assert empty[a, t] == (not parts)
+                if parts:
+                    (y0, x0), (y1, x1) = (f(max(parts, key=len), 0) for f in (np.min, np.max))
+                    assert found[a, t].tolist() == [x0, y0, x1, y1]
+
+
+def test_switches_of_empty_frames_widths_and_components():
+    boxes = np.tile([0.0, 0, 63, 63], (2, 1))
+    heat = np.zeros((2, 64, 64))
+    heat[0] = 1  # nothing of the second frame survives an alpha above 0
+    whole, none = (Localisation(empty_frame=rule).of_clip(heat, boxes) for rule in ("whole_frame", "no_box"))
+    assert whole["hits_value"].all()
+    assert none["hits_value"].tolist() == [True] + [False] * 19  # at alpha 0 everything survives; then 1/2 is not more
+    assert (none["empty_frames_value"] == whole["empty_frames_value"]).all()
+    assert iou(np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 3, 1])) == 4 / 8
+    assert iou(np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 3, 1]), inclusive=False) == 1 / 3
+    spread = np.zeros((1, 64, 64))
+    spread[0, 10:40, 10:40], spread[0, 63, 63] = 1, 1
+    truth = np.array([[10.0, 10, 39, 39]])
+    assert not Localisation().of_clip(spread, truth)["hits_value"][1:].any()
+    assert Localisation(largest_component=True).of_clip(spread, truth)["hits_value"][1:].all()
+    for wrong in ({"empty_frame": "x"}, {"iou_threshold": 1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Localisation(**wrong)
 
 
 corner = st.integers(0, 8)

@@ -12,9 +12,11 @@ from swagv.datasets.rendering import render_video
 from swagv.geometry import Geometry
 from swagv.network_batches import load_for_stage
 from swagv.stages import explain_cached
+from swagv.stages.decode import decode
 from swagv.stages.explain import explain
 from swagv.stages.insertion_deletion import insertion_deletion
 from swagv.stages.localisation import localisation
+from swagv.stages.plan import plan
 from swagv.stages.predict import predict
 from swagv.stages.supervoxels import supervoxels
 from swagv.stores import create_store, open_store
@@ -146,6 +148,44 @@ def test_a_time_limit_is_a_status(tmp_path):
     write_video(tmp_path / "v.mp4", render_video(0, 0, num_frames=16).frames)
     row = {"video_id": Video("v", "v.mp4").video_id, "path": str(tmp_path / "v.mp4")}
     with Decoder(time_limit=0.0) as decoder:
-        (found,) = _clips_of(row, decoder, ClipSelection())
+        (found,) = _clips_of(row, decoder, ClipSelection(), dict)
     assert found["status"] == "unreadable"
     assert "longer than 0 s" in found["detail"]
+
+
+def test_plan_and_decode_give_each_clip_its_boxes_and_each_bad_video_a_row(tmp_path):
+    from swagv.datasets.rendering import write_video
+    from tests.datasets.test_tubes import entry, write_mat
+
+    rendered = render_video(0, 0, num_frames=40)
+    (tmp_path / "Biking").mkdir()
+    names = [f"Biking/v_Biking_g01_c0{index}" for index in range(1, 5)]
+    for name in names[:3]:
+        write_video(tmp_path / f"{name}.mp4", rendered.frames)
+    drift = np.stack([np.arange(40), np.full(40, 30), np.full(40, 50), np.full(40, 60)], 1).astype(np.uint8)
+    tubes = [
+        entry(sf=9, ef=40, boxes=drift[8:]),
+        entry(sf=1, ef=20, boxes=drift[:20] * [1, 1, 0, 1]),
+        entry(sf=5, ef=22),
+        entry(),
+    ]
+    annotations = write_mat(tmp_path / "a.mat", *((name, 40, [tube]) for name, tube in zip(names, tubes, strict=True)))
+    (tmp_path / "split.txt").write_text("".join(f"{name}.avi\n" for name in names))
+    settings = {"root": str(tmp_path), "annotations": str(annotations), "split": str(tmp_path / "split.txt")}
+    clips = {"select": "every", "clip_len": 16, "frame_step": 1, "clip_step": 8, "boxed": True}
+    spec = {"dataset": {"object": "swagv.datasets.ucf101_24:Ucf101_24Dataset", "settings": settings}, "shards": 1}
+    plan(tmp_path / "m.parquet", None, "0000", spec | {"clips": clips}, 60)
+    manifest = read_table(tmp_path / "m.parquet")
+    assert list(zip(manifest.clip_id, manifest.status, strict=True)) == [
+        (f"{names[0]}@000008", "ok"), (f"{names[0]}@000016", "ok"), (f"{names[0]}@000024", "ok"),
+        (f"{names[1]}@000000", "bad_annotation"), (f"{names[2]}@000000", "too_few_boxes"),
+        (f"{names[3]}@000000", "missing"),
+    ]  # fmt: skip
+    assert "18 frames have one" in manifest.detail[4]
+    decode(tmp_path / "m.parquet", tmp_path / "c.zarr", {"clips": clips, "geometry": {}}, 60)
+    boxes = open_store(tmp_path / "c.zarr")["boxes"][:]
+    for row, start in enumerate((8, 16, 24)):
+        x = np.arange(start, start + 16)
+        true = np.stack([x, np.full(16, 30), x + 50, np.full(16, 90)], 1)
+        assert np.array_equal(boxes[row], Geometry().boxes(true, 240, 320))
+    assert np.isnan(boxes[3:]).all()

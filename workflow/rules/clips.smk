@@ -17,6 +17,7 @@ rule render:
 rule plan:
     input:
         videos=videos_folder,
+        boxes=lambda w: dataset_of(w).source.box_tables,
     output:
         "results/{dataset}/manifest/{shard}.parquet",
     log:
@@ -37,7 +38,6 @@ rule decode:
     input:
         manifest="results/{dataset}/manifest/{shard}.parquet",
         videos=videos_folder,
-        boxes=boxes_table,
     output:
         directory("results/{dataset}/clips/{shard}.zarr"),
     log:

@@ -16,7 +16,7 @@ from swagv.errors import SwagvError
 from swagv.fingerprint import fingerprint
 
 try:
-    evaluation = Evaluation(config)
+    evaluation = Evaluation(config, list_videos=workflow.is_main_process)
 except SwagvError as error:
     raise WorkflowError(str(error))
 
@@ -79,13 +79,7 @@ def method_module(spec):
 
 def videos_folder(wildcards):
     """The rendered videos of a shard, for a dataset that is rendered."""
-    return "results/{dataset}/videos/{shard}" if dataset_of(wildcards).renders else []
-
-
-def boxes_table(wildcards):
-    """A dataset's own table of boxes; rendered ones have it beside their videos."""
-    dataset = dataset_of(wildcards)
-    return dataset.boxes if dataset.boxes and not dataset.renders else []
+    return "results/{dataset}/videos/{shard}" if dataset_of(wildcards).source.renders else []
 
 
 def supervoxels_store(wildcards):
@@ -137,11 +131,11 @@ def explain_spec(wildcards):
 
 
 def cells(pattern, datasets=None):
-    """`pattern` for every dataset, shard, model and method of the configuration."""
+    """`pattern` for every dataset that is evaluated (or these), shard, model and method of the configuration."""
     return sorted(
         {
             pattern.format(dataset=dataset.name, shard=shard, model=model, method=method)
-            for dataset in (evaluation.datasets.values() if datasets is None else datasets)
+            for dataset in (evaluation.evaluated if datasets is None else datasets)
             for shard in dataset.shards
             for model in evaluation.models
             for method in evaluation.methods
@@ -149,14 +143,21 @@ def cells(pattern, datasets=None):
     )
 
 
-def boxed_datasets():
-    return [dataset for dataset in evaluation.datasets.values() if dataset.has_boxes]
+def datasets_of(metric):
+    """The datasets whose clips a metric scores."""
+    if metric == "localisation":
+        return [dataset for dataset in evaluation.datasets.values() if dataset.has_boxes]
+    return evaluation.evaluated
 
 
 def clip_tables(metric):
     """Per-clip tables of one metric."""
-    datasets = boxed_datasets() if metric == "localisation" else None
-    return cells(f"results/{{dataset}}/{{model}}/{metric}/{{method}}/{{shard}}.parquet", datasets)
+    return cells(f"results/{{dataset}}/{{model}}/{metric}/{{method}}/{{shard}}.parquet", datasets_of(metric))
+
+
+def summarise_spec(wildcards):
+    spec = {"bootstrap": evaluation.bootstrap}
+    return spec | {"alpha_from": evaluation.alpha_from} if wildcards.metric == "localisation" else spec
 
 
 def summaries():
@@ -178,7 +179,7 @@ def stores():
         for name, method in evaluation.recipes.items():
             (shared if method.explainer.features == "image" else own).append(f"supervoxels/{name}/{{}}.zarr")
         own += [f"explanations/{name}/{{}}.zarr" for name in evaluation.methods]
-        metrics = [name for name in evaluation.metrics if name != "localisation" or dataset.has_boxes]
+        metrics = [name for name in evaluation.metrics if dataset in datasets_of(name)]
         own += [f"{metric}/{name}/{{}}.parquet" for metric in metrics for name in evaluation.methods]
         shared += [f"{model}/{path}" for model in evaluation.models for path in own]
         found += [f"{folder}/{path.format(shard)}" for path in shared for shard in dataset.shards]

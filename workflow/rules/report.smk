@@ -13,7 +13,7 @@ rule summarise:
         "../../envs/swagv.yaml"
     params:
         code=code("summarise.py", "swagv.stages.summarise"),
-        spec=canonical({"bootstrap": evaluation.bootstrap}),
+        spec=lambda w: canonical(summarise_spec(w)),
     script:
         "../scripts/summarise.py"
 
@@ -21,11 +21,11 @@ rule summarise:
 rule report:
     input:
         summaries=summaries(),
-        clip_tables=[table for metric in evaluation.metrics for table in clip_tables(metric)],
-        manifests=cells("results/{dataset}/manifest/{shard}.parquet"),
-        predictions=cells("results/{dataset}/{model}/predictions/{shard}.parquet"),
-        clips=cells("results/{dataset}/clips/{shard}.zarr"),
-        explanations=cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
+        clip_tables=lambda w: [table for metric in evaluation.metrics for table in clip_tables(metric)],
+        manifests=lambda w: cells("results/{dataset}/manifest/{shard}.parquet"),
+        predictions=lambda w: cells("results/{dataset}/{model}/predictions/{shard}.parquet"),
+        clips=lambda w: cells("results/{dataset}/clips/{shard}.zarr"),
+        explanations=lambda w: cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
     output:
         "results/report.html",
     log:

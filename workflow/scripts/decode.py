@@ -8,11 +8,9 @@ from swagv.runtime import runtime
 from swagv.stages.decode import decode
 
 log_to(snakemake.log[0])
-videos, boxes = snakemake.input.get("videos"), snakemake.input.get("boxes")
 decode(
     Path(snakemake.input.manifest),
     Path(snakemake.output[0]),
-    Path(videos) / "boxes.csv" if videos else Path(boxes) if boxes else None,
     json.loads(snakemake.params.spec),
     runtime(snakemake.config)["time_limit"],
 )

@@ -12,6 +12,6 @@ plan(
     Path(snakemake.output[0]),
     Path(snakemake.input.videos) if snakemake.input.videos else None,
     snakemake.wildcards.shard,
-    Evaluation(snakemake.config).datasets[snakemake.wildcards.dataset].spec,
+    Evaluation(snakemake.config, list_videos=False).datasets[snakemake.wildcards.dataset].spec,
     runtime(snakemake.config)["time_limit"],
 )

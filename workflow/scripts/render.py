@@ -10,5 +10,5 @@ log_to(snakemake.log[0])
 render(
     Path(snakemake.output[0]),
     snakemake.wildcards.shard,
-    Evaluation(snakemake.config).datasets[snakemake.wildcards.dataset].spec,
+    Evaluation(snakemake.config, list_videos=False).datasets[snakemake.wildcards.dataset].spec,
 )

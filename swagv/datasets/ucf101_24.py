@@ -1,0 +1,172 @@
+"""UCF101-24: the videos of 24 sports of UCF101 with the actor's box in every frame (SWAG-V, Table 3)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+from swagv.clips import ABSENT, Video
+from swagv.datasets.dataset import Dataset
+from swagv.datasets.tubes import AnnotatedVideo, Tube, read_tubes
+from swagv.errors import AnnotationError, ConfigError
+
+_INDEXING = ("correct", "off_by_one")
+_LAST_PIXEL = {"x+w": 0, "x+w-1": 1}
+
+
+@dataclass(frozen=True)
+class Ucf101_24Dataset(Dataset):
+    """The annotated videos of an official split list.
+
+    Parameters
+    ----------
+    root
+        Folder of the videos, in folders of their classes, as they are given out, or without.
+    annotations
+        ``annot_bmvc.mat``, which gives the paper's counts (914 test videos, 697 of one tube), or the corrected
+        ``finalAnnots.mat`` or ``pyannot.pkl`` (910 and 705).
+    split
+        ``testlist01.txt`` or ``trainlist01.txt``. The latter has the groups g08 to g25, which choose a threshold.
+    one_tube
+        Only videos with exactly one tube, as in the paper; otherwise the longest tube of each video is the truth.
+    min_boxes
+        Only videos whose tube has as many boxes.
+    indexing
+        ``"correct"``: tubes of the .mat files count frames from 1. ``"off_by_one"`` takes them as counting from 0, the
+        end excluded, which gives about the paper's 10,704 clips.
+    last_pixel
+        The last pixel of a box x, y, w, h, inclusive: ``"x+w"``, which gives the paper's errors, or ``"x+w-1"``.
+    videos_per_class
+        At most so many of each class, chosen by a hash of their names; 0 takes all.
+    """
+
+    paper_clips: ClassVar[int] = 10_704
+    root: str = ""
+    annotations: str = ""
+    split: str = ""
+    one_tube: bool = True
+    min_boxes: int = 16
+    indexing: str = "correct"
+    last_pixel: str = "x+w"
+    videos_per_class: int = 0
+
+    def __post_init__(self) -> None:
+        if self.indexing not in _INDEXING:
+            raise ValueError(f"indexing={self.indexing!r}: must be {' or '.join(map(repr, _INDEXING))}")
+        if self.last_pixel not in _LAST_PIXEL:
+            raise ValueError(f"last_pixel={self.last_pixel!r}: must be {' or '.join(map(repr, _LAST_PIXEL))}")
+        if self.min_boxes < 1 or self.videos_per_class < 0:
+            raise ValueError(
+                f"min_boxes={self.min_boxes}, videos_per_class={self.videos_per_class}: at least 1, and at least 0"
+            )
+
+    @property
+    def box_tables(self) -> list[str]:
+        """As `Dataset.box_tables`."""
+        return [self.annotations]
+
+    @cached_property
+    def _annotated(self) -> dict[str, AnnotatedVideo]:
+        path = Path(self.annotations)
+        return _tubes_in(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+    def list_videos(self) -> list[Video]:
+        """The videos of the split that are annotated and pass the filters, by name. No video is opened.
+
+        Raises
+        ------
+        ConfigError
+            If a file or folder of the settings is absent or no list of UCF101, or nothing is left.
+        """
+        root = Path(self.root)
+        if not self.root or not root.is_dir():
+            raise ConfigError(f"dataset folder not found: {self.root!r}. Set `root` to the folder of UCF101's videos")
+        found, videos = _videos_below(root), []
+        for name in self.names():
+            path = found.get(name.split("/")[1])
+            stat = path.stat() if path else None
+            # The last two change the boxes, not the list.
+            token = f"{stat.st_size}:{stat.st_mtime_ns}:{self.indexing}:{self.last_pixel}" if stat else ABSENT
+            videos.append(Video(name, str(path or root / f"{name}.avi"), name.split("/")[0], token))
+        if not found:
+            raise ConfigError(f"no video of UCF101 in {self.root!r}; looked for names like v_Biking_g01_c01.avi")
+        return videos
+
+    def names(self) -> list[str]:
+        """Names of the chosen videos, in order, from the lists alone.
+
+        Raises
+        ------
+        ConfigError
+            As `list_videos`, but for the videos.
+        """
+        chosen = sorted(name for name in self._split_names() if self._passes(name))
+        if self.videos_per_class:
+            of_class: dict[str, list[str]] = {}
+            for name in sorted(chosen, key=lambda name: hashlib.sha256(name.encode()).digest()):
+                of_class.setdefault(name.split("/")[0], []).append(name)
+            chosen = sorted(name for names in of_class.values() for name in names[: self.videos_per_class])
+        if not chosen:
+            raise ConfigError(f"none of the videos of {self.split} passes the filters with {self.annotations}")
+        return chosen
+
+    def num_frames(self, name: str) -> int:
+        """Length of a video, as annotated."""
+        return self._annotated[name].num_frames
+
+    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
+        """As `Dataset.boxes_of`."""
+        annotated = self._annotated[video.video_id]
+        if annotated.problem:
+            raise AnnotationError(annotated.problem)
+        tube = _longest(annotated)
+        first, boxes = tube.first, tube.boxes.copy()
+        boxes[:, 2:] += boxes[:, :2] - _LAST_PIXEL[self.last_pixel]
+        if self.indexing == "off_by_one":
+            # [sf, ef) of a tube whose frames are sf - 1 to ef - 1: everything one frame late, and one box less.
+            first, boxes = first + 1, boxes[:-1]
+        return {first + index: tuple(box) for index, box in enumerate(boxes.tolist())}
+
+    def _passes(self, name: str) -> bool:
+        annotated = self._annotated.get(name)
+        if annotated is None or annotated.problem:
+            return annotated is not None  # what is wrong becomes the status of its row
+        if self.one_tube and len(annotated.tubes) != 1:
+            return False
+        return bool(annotated.tubes) and len(_longest(annotated).boxes) >= self.min_boxes
+
+    def _split_names(self) -> list[str]:
+        if not Path(self.split).is_file():
+            raise ConfigError(f"split list not found: {self.split!r}; set `split` to testlist01.txt or trainlist01.txt")
+        # trainlist01.txt gives the number of the class after the name.
+        lines = Path(self.split).read_text(encoding="utf-8", errors="replace").split("\n")
+        names = [line.split()[0] for line in lines if line.strip()]
+        wrong = next((name for name in names if not name.endswith(".avi") or name.count("/") != 1), None)
+        if wrong is not None or not names:
+            raise ConfigError(f"{self.split}: {wrong!r} is no line of a split list, Biking/v_Biking_g01_c01.avi")
+        return [name.removesuffix(".avi") for name in names]
+
+
+@lru_cache(maxsize=2)
+def _tubes_in(path: Path, modified: int) -> dict[str, AnnotatedVideo]:
+    """Once for all datasets of a configuration that share the file."""
+    return read_tubes(path)
+
+
+def _longest(annotated: AnnotatedVideo) -> Tube:
+    return max(annotated.tubes, key=lambda tube: len(tube.boxes))
+
+
+def _videos_below(root: Path) -> dict[str, Path]:
+    """Files of UCF101 by their name without suffix, and folders of frames."""
+    found: dict[str, Path] = {}
+    for folder, folders, files in os.walk(root):
+        for name in [*folders, *files]:
+            if name.startswith("v_"):
+                found.setdefault(name.split(".")[0], Path(folder) / name)
+    return found
