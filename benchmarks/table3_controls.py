@@ -1,6 +1,6 @@
 """The control rows of the paper's Table 3, which need no network and no video: only the true boxes.
 
-`python -m benchmarks.table3_controls --annotations FOLDER` with the folder that holds annot_bmvc.mat, finalAnnots.mat and
+`python -m benchmarks.table3_controls --annotations FOLDER` with the folder of annot_bmvc.mat, finalAnnots.mat and
 testlist01.txt. Errors are those of the best alpha (`oracle_alpha`), which is what the paper's row matches.
 """
 

@@ -30,6 +30,7 @@ _TITLES = {
     "loc_error_mean_oracle": "mean, oracle ↓",
     "loc_error_energy_oracle": "energy, oracle ↓",
 }
+_MAX_ROWS = 200  # of a list of videos; there may be thousands, and the manifests have them all
 _HIGHER_IS_BETTER = InsertionDeletion.higher_is_better | Localisation.higher_is_better
 
 
@@ -53,6 +54,7 @@ def write_report(
     manifests: Sequence[Path],
     predictions: Sequence[Path],
     examples: Sequence[Example],
+    paper_clips: Mapping[str, int],
     max_clips: int = 4,
     provenance: Mapping[str, object],
 ) -> None:
@@ -65,16 +67,19 @@ def write_report(
     clip_tables
         Metric -> its per-clip tables, of all shards.
     manifests, predictions
-        Of all shards.
+        Of all shards; manifests in ``{dataset}/manifest/{shard}.parquet``.
     examples
         Where frames and explanations of the filmstrips are.
+    paper_clips
+        Dataset -> clips that the paper evaluated, 0 for none, to stand beside the counts.
     max_clips
         Clips shown for each dataset, of different labels where there are that many.
     provenance
         Shown at the end, nested values as JSON.
     """
     scored = {metric: _concat(paths) for metric, paths in clip_tables.items()}
-    plans, predicted = _concat(manifests), _concat(predictions)
+    plans = pd.concat([read_table(path).assign(dataset=path.parts[-3]) for path in manifests], ignore_index=True)
+    predicted = _concat(predictions)
     problems = _problems(plans, predicted)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -92,9 +97,11 @@ def write_report(
         strips=_strips(examples, predicted, max_clips),
         accuracy=_accuracy(predicted),
         clip_count=predicted[predicted.status == "ok"].clip_id.nunique(),
-        problems=problems.to_dict("records"),
+        data=_data(plans, predicted, paper_clips),
+        problems=problems.to_dict("records")[:_MAX_ROWS],
+        problem_count=len(problems),
         problem_counts=problems.status.value_counts().sort_index().to_dict(),
-        damaged=plans[(plans.status == "ok") & (plans.detail.fillna("") != "")].to_dict("records"),
+        damaged=plans[(plans.status == "ok") & (plans.detail.fillna("") != "")].to_dict("records")[:_MAX_ROWS],
         failures=[row for metric, clips in scored.items() for row in _failures(metric, clips)],
         provenance={key: _readable(value) for key, value in provenance.items()},
     )
@@ -104,6 +111,21 @@ def write_report(
 
 def _concat(paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([read_table(path) for path in paths], ignore_index=True)
+
+
+def _data(plans: pd.DataFrame, predicted: pd.DataFrame, paper_clips: Mapping[str, int]) -> list[dict]:
+    """For each dataset, its videos and what became of them, beside the paper's number of clips."""
+    ready = predicted[predicted.status == "ok"].groupby("dataset").clip_id.nunique()
+    return [
+        {
+            "dataset": dataset,
+            "videos": rows.video_id.nunique(),
+            "missing": int((rows.status == "missing").sum()),
+            "clips": int(ready.get(dataset, 0)),
+            "paper_clips": paper_clips.get(dataset, 0),
+        }
+        for dataset, rows in plans.groupby("dataset", sort=False)
+    ]
 
 
 def _problems(plans: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:

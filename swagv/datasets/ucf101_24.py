@@ -31,7 +31,8 @@ class Ucf101_24Dataset(Dataset):
         ``annot_bmvc.mat``, which gives the paper's counts (914 test videos, 697 of one tube), or the corrected
         ``finalAnnots.mat`` or ``pyannot.pkl`` (910 and 705).
     split
-        ``testlist01.txt`` or ``trainlist01.txt``. The latter has the groups g08 to g25, which choose a threshold.
+        ``testlist01.txt`` or ``trainlist01.txt``; empty for every annotated video. The latter list has the groups g08
+        to g25, which choose a threshold.
     one_tube
         Only videos with exactly one tube, as in the paper; otherwise the longest tube of each video is the truth.
     min_boxes
@@ -43,6 +44,8 @@ class Ucf101_24Dataset(Dataset):
         The last pixel of a box x, y, w, h, inclusive: ``"x+w"``, which gives the paper's errors, or ``"x+w-1"``.
     videos_per_class
         At most so many of each class, chosen by a hash of their names; 0 takes all.
+    only_present
+        Leave out videos that are not below `root`; otherwise each is a row with the status ``missing``.
     """
 
     paper_clips: ClassVar[int] = 10_704
@@ -54,6 +57,7 @@ class Ucf101_24Dataset(Dataset):
     indexing: str = "correct"
     last_pixel: str = "x+w"
     videos_per_class: int = 0
+    only_present: bool = False
 
     def __post_init__(self) -> None:
         if self.indexing not in _INDEXING:
@@ -89,12 +93,14 @@ class Ucf101_24Dataset(Dataset):
         found, videos = _videos_below(root), []
         for name in self.names():
             path = found.get(name.split("/")[1])
+            if path is None and self.only_present:
+                continue
             stat = path.stat() if path else None
             # The last two change the boxes, not the list.
             token = f"{stat.st_size}:{stat.st_mtime_ns}:{self.indexing}:{self.last_pixel}" if stat else ABSENT
             videos.append(Video(name, str(path or root / f"{name}.avi"), name.split("/")[0], token))
-        if not found:
-            raise ConfigError(f"no video of UCF101 in {self.root!r}; looked for names like v_Biking_g01_c01.avi")
+        if not found or not videos:
+            raise ConfigError(f"no video of the list in {self.root!r}; looked for names like v_Biking_g01_c01.avi")
         return videos
 
     def names(self) -> list[str]:
@@ -112,7 +118,7 @@ class Ucf101_24Dataset(Dataset):
                 of_class.setdefault(name.split("/")[0], []).append(name)
             chosen = sorted(name for names in of_class.values() for name in names[: self.videos_per_class])
         if not chosen:
-            raise ConfigError(f"none of the videos of {self.split} passes the filters with {self.annotations}")
+            raise ConfigError(f"no video of {self.split or 'any split'} passes the filters with {self.annotations}")
         return chosen
 
     def num_frames(self, name: str) -> int:
@@ -141,6 +147,8 @@ class Ucf101_24Dataset(Dataset):
         return bool(annotated.tubes) and len(_longest(annotated).boxes) >= self.min_boxes
 
     def _split_names(self) -> list[str]:
+        if not self.split:
+            return list(self._annotated)
         if not Path(self.split).is_file():
             raise ConfigError(f"split list not found: {self.split!r}; set `split` to testlist01.txt or trainlist01.txt")
         # trainlist01.txt gives the number of the class after the name.

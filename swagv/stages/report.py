@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swagv.report import Example, write_report
@@ -17,6 +17,7 @@ def report(
     predictions: Sequence[Path],
     clips: Sequence[Path],
     explanations: Sequence[Path],
+    paper_clips: Mapping[str, int],
 ) -> None:
     """Write the report.
 
@@ -27,6 +28,8 @@ def report(
     explanations
         Paths that end in ``{dataset}/{model}/explanations/{method}/{shard}.zarr``; `clips` in
         ``{dataset}/clips/{shard}.zarr``.
+    paper_clips
+        Dataset -> clips that the paper evaluated, 0 for none.
     """
     frames = {(path.parts[-3], path.name): path for path in clips}
     examples = [
@@ -45,6 +48,7 @@ def report(
         manifests=manifests,
         predictions=predictions,
         examples=examples,
+        paper_clips=paper_clips,
         provenance=_provenance([*manifests, *predictions, *clip_tables, *summaries]),
     )
 

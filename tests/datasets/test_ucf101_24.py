@@ -34,6 +34,7 @@ def test_filters(lists):
     assert Ucf101_24Dataset(**lists).names() == [NAMES[0], NAMES[1], NAMES[3]]
     assert Ucf101_24Dataset(**lists, one_tube=False).names() == NAMES
     assert Ucf101_24Dataset(**lists, min_boxes=21).names() == [NAMES[3]]
+    assert Ucf101_24Dataset(annotations=lists["annotations"], one_tube=False).names() == NAMES
     two = Ucf101_24Dataset(**lists, videos_per_class=2).names()
     assert len(two) == 2
     assert set(Ucf101_24Dataset(**lists, videos_per_class=1).names()) < set(two)
@@ -66,6 +67,8 @@ def test_videos_in_folders_of_classes_flat_and_as_frames(lists, tmp_path):
     assert {name for name, video in found.items() if video.token == ABSENT} == {NAMES[2]}
     assert found[NAMES[0]].path == str(tmp_path / "Biking" / "v_Biking_g01_c01.avi")
     assert found[NAMES[1]].path == str(tmp_path / "v_Biking_g02_c01.mp4")
+    present = Ucf101_24Dataset(**lists, root=str(tmp_path), one_tube=False, only_present=True).list_videos()
+    assert [video.video_id for video in present] == [NAMES[0], NAMES[1], NAMES[3]]
     other = Ucf101_24Dataset(**lists, root=str(tmp_path), one_tube=False, indexing="off_by_one").list_videos()
     changed = {video.video_id for video in other if video.token != found[video.video_id].token}
     assert changed == {NAMES[0], NAMES[1], NAMES[3]}  # their boxes are others
@@ -77,9 +80,9 @@ def test_videos_in_folders_of_classes_flat_and_as_frames(lists, tmp_path):
         ({"root": "nowhere"}, "dataset folder not found"),
         ({"split": "nowhere.txt"}, "split list not found"),
         ({"split": "bad"}, "'hello' is no line of a split list"),
-        ({"split": "other"}, "none of the videos"),
+        ({"split": "other"}, "no video of .*other passes the filters"),
         ({"annotations": "nowhere.mat"}, "annotations not found"),
-        ({}, "no video of UCF101 in"),
+        ({}, "no video of the list in"),
     ],
 )
 def test_what_cannot_be_used_is_one_clear_error(lists, tmp_path, settings, message):

@@ -36,5 +36,6 @@ rule report:
         "../../envs/swagv.yaml"
     params:
         code=code("report.py", "swagv.stages.report", templates=["report.html.j2"]),
+        paper_clips=canonical({dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated}),
     script:
         "../scripts/report.py"

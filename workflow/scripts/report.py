@@ -1,5 +1,6 @@
 """The report of everything that the run made."""
 
+import json
 from pathlib import Path
 
 from swagv.joblog import log_to
@@ -9,4 +10,5 @@ log_to(snakemake.log[0])
 report(
     Path(snakemake.output[0]),
     **{name: [Path(path) for path in paths] for name, paths in snakemake.input.items()},
+    paper_clips=json.loads(snakemake.params.paper_clips),
 )
