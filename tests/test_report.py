@@ -47,6 +47,7 @@ def run(tmp_path):
     """Arguments of write_report for three ok clips, two of them of one class, and a broken video."""
 
     def table(name, rows):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_parquet(tmp_path / name)
         return tmp_path / name
 
@@ -78,9 +79,10 @@ def run(tmp_path):
             ],
             "localisation": [table("no_box.parquet", [clip_rows("centre", 0)[0] | {"status": "no_true_box"}])],
         },
-        "manifests": [table("manifest.parquet", [*planned, broken])],
+        "manifests": [table("d/manifest/s0.parquet", [*planned, broken])],
         "predictions": [table("predictions.parquet", said)],
         "examples": examples,
+        "paper_clips": {"d": 18_362},
         "provenance": {"note": "<script>alert(1)</script>", "versions": {"torch": "2.x"}},
     }
 
@@ -120,6 +122,23 @@ def test_failures_and_broken_videos_are_counted(page):
     assert "NaN attribution" in page
     assert "no_true_box" in page
     assert "3 clips evaluated, 2 set aside" in page
+
+
+def test_the_clips_stand_beside_the_papers(page):
+    numbers = "".join(f'<td class="number">{number}</td>' for number in ("4", "0", "3", "18,362"))
+    assert f"<tr><td>d</td>{numbers}</tr>" in page
+
+
+def test_a_long_list_of_problems_is_cut_and_says_so(run, tmp_path):
+    path = run["manifests"][0]
+    row = {"label": "0", "status": "missing", "detail": "there is no such file"}
+    more = pd.DataFrame([row | {"clip_id": f"v{i}@000000", "video_id": f"v{i}"} for i in range(300)])
+    pd.concat([pd.read_parquet(path), more]).to_parquet(path)
+    write_report(tmp_path / "long.html", **run)
+    page = (tmp_path / "long.html").read_text(encoding="utf-8")
+    assert page.count("<td>missing</td>") == 199
+    assert "300 × missing" in page
+    assert "The first 200 of 302; the manifests list them all." in page
 
 
 def test_accuracy_is_that_of_the_top_class(page):

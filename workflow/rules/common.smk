@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,9 +34,11 @@ TEMPLATES = Path(workflow.basedir) / "swagv" / "templates"
 
 
 # Before the first job, in the one process that starts them: build every network, so that weights that do not fit cost
-# seconds. Skipped where torch comes with the jobs' own environment; then they say it.
+# seconds. Skipped where torch comes with the jobs' own environment (then they say it), and once the same code, settings
+# and weights have passed.
 onstart:
-    if find_spec("torch"):
+    checked = Path("results/logs/checked") / passed_check()
+    if find_spec("torch") and not checked.exists():
         check = [sys.executable, "-m", "swagv.cli", "check", "--build", "-"]
         path = os.pathsep.join([str(workflow.basedir), *sys.path])
         asked = subprocess.run(
@@ -43,6 +47,8 @@ onstart:
         if asked.returncode:
             raise WorkflowError(asked.stderr.strip().splitlines()[-1])
         print(asked.stderr, end="", file=sys.stderr)
+        checked.parent.mkdir(parents=True, exist_ok=True)
+        checked.touch()
 
 
 wildcard_constraints:
@@ -55,6 +61,14 @@ wildcard_constraints:
 def code(script, *modules, templates=()):
     """Fingerprint of a stage's script, the library modules that it really uses, and templates."""
     return fingerprint(modules, [SCRIPTS / script, *(TEMPLATES / name for name in templates)])
+
+
+def passed_check():
+    """Name of the mark that the check of this code, these settings and these weights leaves."""
+    networks = [f"{name} {version(name)}" for name in ("torch", "torchvision") if find_spec(name)]
+    specs = {name: model.spec for name, model in evaluation.models.items()}
+    checked = canonical({"config": config, "models": specs, "code": fingerprint(["swagv.cli"]), "with": networks})
+    return sha256(checked.encode()).hexdigest()[:16]
 
 
 def dataset_of(wildcards):
