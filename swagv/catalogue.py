@@ -67,6 +67,7 @@ DATASETS = Registry(
     {
         "rendered": "swagv.datasets.rendered:RenderedDataset",
         "ucf101_24": "swagv.datasets.ucf101_24:Ucf101_24Dataset",
+        "kinetics": "swagv.datasets.kinetics:KineticsDataset",
         "folder": "swagv.datasets.folder:FolderDataset",
     },
 )
