@@ -513,7 +513,7 @@ def test_a_file_that_hangs_the_reader_costs_its_time_limit_and_nothing_else(trap
             decoder.time_limit, start = 2.0, time.monotonic()
             with pytest.raises(DecodeError, match="longer than 2 s"):
                 call(traps["av-hangs"])
-            assert 2 <= time.monotonic() - start < 4
+            assert 2 <= time.monotonic() - start < 5
             decoder.time_limit = 60.0
             assert numbers(decoder.read_frames(small, range(4)).frames) == [0, 1, 2, 3]
 
