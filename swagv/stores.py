@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,44 @@ class StoreWriter:
         self._written: list[str] = []
         self.status = ["ok"] * len(self._clip_ids)
 
-    def write(self, name: str, rows: Sequence[np.ndarray | None], dtype: str, missing: float = 0) -> None:
-        """Write an array (n, ...) from its n rows; a None row (a clip that is not ok) is filled with `missing`."""
-        shape = next((row.shape for row in rows if row is not None), (1,))
+    def write(self, name: str, rows: Iterable[np.ndarray | None], dtype: str, missing: float = 0) -> None:
+        """Write an array (n, ...) from its n rows; a None row (a clip that is not ok) is filled with `missing`.
+
+        One block of rows is in memory at a time, where `rows` makes them as they are asked for.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many rows as clips, or their shapes differ.
+        """
+        rows, head, shape, clips = iter(rows), [], (1,), len(self._clip_ids)
+        for row in rows:  # to the first that has a shape
+            head.append(row)
+            if row is not None:
+                shape = row.shape
+                break
         array = self._group.create_array(
             name,
-            shape=(len(rows), *shape),
+            shape=(clips, *shape),
             chunks=(1, *shape),
             shards=(_CLIPS_PER_ZARR_SHARD, *shape),
             dtype=dtype,
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle=_SHUFFLE[dtype]),
             config={"write_empty_chunks": True},
         )
-        for start in range(0, len(rows), _CLIPS_PER_ZARR_SHARD):
-            block = rows[start : start + _CLIPS_PER_ZARR_SHARD]
-            filled = [np.full(shape, missing, dtype) if row is None else row for row in block]
-            array[start : start + len(block)] = np.stack(filled).astype(dtype)
+        block, start, filled = np.empty((min(_CLIPS_PER_ZARR_SHARD, clips), *shape), dtype), 0, 0
+        for row in chain(head, rows):
+            if start + filled == clips:
+                raise ValueError(f"{name}: more rows than {clips} clips")
+            if row is not None and row.shape != shape:
+                raise ValueError(f"{name}: a row has shape {row.shape}, the first one {shape}")
+            block[filled] = missing if row is None else row
+            filled += 1
+            if filled == len(block) or start + filled == clips:
+                array[start : start + filled] = block[:filled]
+                start, filled = start + filled, 0
+        if start < clips:
+            raise ValueError(f"{name}: {start + filled} rows for {clips} clips")
         self._written.append(name)
 
     def finish(self, attributes: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ def held_out_accuracy(model: VideoClassifier, videos: int, seed: int = HELD_OUT_
         for index in tqdm(range(videos), desc="held-out"):
             label, path = index % len(MOTIONS), Path(folder) / "video.mp4"
             write_video(path, render_video(label, seed + index).frames)
-            frames = Geometry().frames(read_frames(path, start_frame=0, num_frames=16, frame_step=1).frames)
+            frames = read_frames(path, range(16), Geometry()).frames
             correct += int(model(model.preprocess(frames[None])).argmax(1).item() == label)
     return correct / videos
 

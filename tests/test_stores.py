@@ -1,4 +1,5 @@
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -60,4 +61,54 @@ def test_a_writer_whose_files_another_one_swept_publishes_nothing(tmp_path):
 
     with pytest.raises(SwagvError, match="another process removed frames"):
         write_swept()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_may_come_one_by_one_and_the_first_ones_be_missing(tmp_path):
+    """Two of them are alive, and the bytes are those of a list."""
+    given = []
+
+    def rows():
+        for index in range(200):
+            row = None if index < 70 or index == 150 else np.full((2, 3), index, np.uint8)
+            given.extend([] if row is None else [weakref.ref(row)])
+            alive.append(sum(ref() is not None for ref in given))
+            yield row
+
+    clips = [str(index) for index in range(200)]
+    alive = []
+    with create_store(tmp_path / "a.zarr", clips, {}) as writer:
+        writer.write("frames", rows(), "uint8", missing=9)
+    assert 1 <= max(alive) <= 3
+    with create_store(tmp_path / "b.zarr", clips, {}) as writer:
+        writer.write("frames", list(rows()), "uint8", missing=9)
+    found = open_store(tmp_path / "a.zarr")["frames"][:]
+    expected = np.array([9 if index < 70 or index == 150 else index for index in range(200)])
+    assert (found == expected[:, None, None]).all()
+    files = [path.relative_to(tmp_path / "a.zarr") for path in (tmp_path / "a.zarr").rglob("*") if path.is_file()]
+    assert len(files) == 6  # the group's and the array's descriptions, and 4 zarr shards
+    assert all((tmp_path / "a.zarr" / path).read_bytes() == (tmp_path / "b.zarr" / path).read_bytes() for path in files)
+
+
+def test_all_rows_missing(tmp_path):
+    with create_store(tmp_path / "s.zarr", ["a", "b"], {}) as writer:
+        writer.write("frames", iter([None, None]), "uint8")
+    assert open_store(tmp_path / "s.zarr")["frames"].shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([3], "frames: 1 rows for 2 clips"),
+        ([3, 3, 3], "frames: more rows than 2 clips"),
+        ([3, 1], r"frames: a row has shape \(1,\), the first one \(3,\)"),
+    ],
+)
+def test_rows_that_do_not_fit_the_clips_are_refused(shapes, message, tmp_path):
+    def write():
+        with create_store(tmp_path / "s.zarr", ["a", "b"], {}) as writer:
+            writer.write("frames", [np.ones(shape, np.uint8) for shape in shapes], "uint8")
+
+    with pytest.raises(ValueError, match=message):
+        write()
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Any folder of videos, with optional tables of labels and boxes."""
+"""Any folder of videos, files or folders of images, with optional tables of labels and boxes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from swagv.clips import ABSENT, Video
+from swagv.clips import Video
 from swagv.datasets.boxes import BOX_COLUMNS, check_columns, read_boxes
 from swagv.datasets.dataset import Dataset
+from swagv.datasets.files import VIDEO_SUFFIXES, token, videos_below
 from swagv.errors import ConfigError
-
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+from swagv.image_folder import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class FolderDataset(Dataset):
     Parameters
     ----------
     root
-        A folder. Without `labels`, every file with a video's suffix counts; in a sub-folder, its name is the label.
+        A folder. Without `labels`, every file with a video's suffix counts, and every folder below that directly holds
+        two images or more and no video, as the frames of one video in the order of their numbers. The label is the
+        name of the sub-folder that the video is in.
     labels
-        A CSV table ``path,label`` (paths relative to `root`); only these videos count.
+        A CSV table ``path,label`` (paths of files or of folders of images, relative to `root`); only these count.
     boxes
         A CSV table ``video_id,frame,x_min,y_min,x_max,y_max`` in pixels, inclusive, frames from 0. A video's id is its
-        path below `root` without the suffix.
+        path below `root`, that of a file without its suffix.
     """
 
     root: str = ""
@@ -65,28 +67,25 @@ class FolderDataset(Dataset):
             check_columns(self.boxes, BOX_COLUMNS)
         videos: dict[str, Video] = {}
         for relative, label in self._entries(root):
-            video_id = str(relative.with_suffix("")).replace("\\", "/")
+            path = root / relative
+            video_id = (relative if path.is_dir() else relative.with_suffix("")).as_posix()
             if video_id in videos:
                 raise ConfigError(f"two videos have the id {video_id!r}: {videos[video_id].path} and {root / relative}")
-            path = root / relative
-            stat = path.stat() if path.is_file() else None
-            token = f"{stat.st_size}:{stat.st_mtime_ns}" if stat else ABSENT
-            videos[video_id] = Video(video_id, str(path), label, token)
+            videos[video_id] = Video(video_id, str(path), label, token(path))
         if not videos:
-            raise ConfigError(f"no video in {self.root!r}: looked for {', '.join(VIDEO_SUFFIXES)}")
+            looked_for = f"{', '.join(VIDEO_SUFFIXES)}, and folders of {', '.join(IMAGE_SUFFIXES)}"
+            raise ConfigError(f"no video in {self.root!r}: looked for {looked_for}")
         return [videos[video_id] for video_id in sorted(videos)]
 
     def _entries(self, root: Path) -> list[tuple[Path, str]]:
         if not self.labels:
-            found = (path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-            # macOS leaves a "._name" beside each file that it copies.
-            found = (path.relative_to(root) for path in found if path.is_file() and not path.name.startswith("._"))
-            return [(path, path.parent.name) for path in sorted(found)]
+            found = sorted(path.relative_to(root) for path, _ in videos_below(root))
+            return [(path, path.parent.name) for path in found]
         check_columns(self.labels, ["path", "label"])
         entries = []
         with Path(self.labels).open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file):
-                if not (root / row["path"]).resolve().is_relative_to(root.resolve()):
+                if root.resolve() not in (root / row["path"]).resolve().parents:
                     raise ConfigError(f"{self.labels}: {row['path']!r} leads out of {self.root!r}")
                 entries.append((Path(row["path"]), row["label"]))
         return entries

@@ -15,12 +15,11 @@ from typing import ClassVar
 from swagv.clips import ABSENT, Video
 from swagv.datasets.boxes import check_columns
 from swagv.datasets.dataset import Dataset
-from swagv.datasets.folder import VIDEO_SUFFIXES
+from swagv.datasets.files import VIDEO_SUFFIXES, token, videos_below
 from swagv.errors import ConfigError
 from swagv.models.cards import KINETICS400
 from swagv.registry import did_you_mean
 
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _COLUMNS = ["label", "youtube_id", "time_start", "time_end", "split"]
 _SPLITS = {"val": "val", "validate": "val", "validation": "val", "test": "test", "train": "train"}
 _VIDEO_ID = re.compile(r"[\w-]{11}_\d{6}_\d{6}", re.ASCII)
@@ -82,7 +81,8 @@ class KineticsDataset(Dataset):
                 f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos"
             )
         labels = self._read_labels()
-        found = _find(self.root, labels)
+        root = Path(self.root)
+        found = _find(root, labels)
         if not found:
             first, there = next(iter(labels)), _example(self.root)
             raise ConfigError(
@@ -91,9 +91,10 @@ class KineticsDataset(Dataset):
                 + (f"What is there is like {there!r}" if there else "It holds no files")
             )
         return [
-            Video(video_id, str(Path(self.root, path)), labels[video_id], token)
+            Video(video_id, str(found[video_id]), labels[video_id], token(found[video_id]))
+            if video_id in found
+            else Video(video_id, str(root / f"{video_id}.mp4"), labels[video_id], ABSENT)
             for video_id in sorted(labels)
-            for path, token in [found.get(video_id, (f"{video_id}.mp4", ABSENT))]
         ]
 
     def _read_labels(self) -> dict[str, str]:
@@ -164,52 +165,24 @@ def _checked(video_id: str) -> str:
     return video_id
 
 
-def _find(root: str, video_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Path below `root` and token of each video that is there."""
+def _find(root: Path, video_ids: Iterable[str]) -> dict[str, Path]:
+    """Path of each video that is there."""
     names: dict[str, str] = {}
     for video_id in video_ids:
         names[video_id] = video_id
         # A file with the id alone cannot be told from another cut of the same video.
         names[video_id[:11]] = "" if video_id[:11] in names else video_id
-    found: dict[str, tuple[bool, bool, str, str]] = {}
-    for folder, folders, files in os.walk(root):
-        below, taken = Path(folder).relative_to(root), set()
-        stems = {name: name for name in folders} | {name: name.rpartition(".")[0] for name in files if _is_video(name)}
-        for name, stem in stems.items():
-            video_id = names.get(stem)
-            if video_id and (token := _token(os.path.join(folder, name), root)):
-                order = (_REPLACEMENTS not in below.parts, stem != video_id, (below / name).as_posix(), token)
-                found[video_id] = min(order, found.get(video_id, order))
-                taken.add(name)
-        folders[:] = [name for name in folders if name not in taken]
-    return {video_id: best[2:] for video_id, best in found.items()}
-
-
-def _is_video(name: str) -> bool:
-    return name.lower().endswith(VIDEO_SUFFIXES)
-
-
-def _token(path: str, root: str) -> str:
-    """Changes when the file, or one of the folder's images, does; empty for what is neither or leads out of `root`."""
-    if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        return ""
-    if os.path.isfile(path):
-        stats = [os.stat(path)]
-    elif os.path.isdir(path):
-        with os.scandir(path) as entries:
-            stats = [entry.stat() for entry in entries if _is_image(entry)]
-    else:
-        stats = []
-    return f"{sum(stat.st_size for stat in stats)}:{max(stat.st_mtime_ns for stat in stats)}" if stats else ""
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    name = entry.name
-    return name.lower().endswith(_IMAGE_SUFFIXES) and name[0] != "." and entry.is_file(follow_symlinks=False)
+    found: dict[str, tuple[bool, bool, Path]] = {}
+    for path, name in videos_below(root):
+        video_id = names.get(name)
+        if video_id and (not path.is_symlink() or path.resolve().is_relative_to(root.resolve())):
+            order = (_REPLACEMENTS not in path.relative_to(root).parts, name != video_id, path)
+            found[video_id] = min(order, found.get(video_id, order))
+    return {video_id: best[-1] for video_id, best in found.items()}
 
 
 def _example(root: str) -> str:
     """Path below `root` of a video, else of any file; empty where there is none."""
     paths = [Path(folder, name) for folder, _, files in os.walk(root) for name in files]
-    first = min(paths, key=lambda path: (not _is_video(path.name), path), default=None)
+    first = min(paths, key=lambda path: (not path.name.lower().endswith(VIDEO_SUFFIXES), path), default=None)
     return first.relative_to(root).as_posix() if first else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,6 +11,7 @@ from typing import ClassVar
 
 from swagv.clips import ABSENT, Video
 from swagv.datasets.dataset import Dataset
+from swagv.datasets.files import token, videos_below
 from swagv.datasets.tubes import AnnotatedVideo, Tube, read_tubes
 from swagv.errors import AnnotationError, ConfigError
 
@@ -90,16 +90,16 @@ class Ucf101_24Dataset(Dataset):
         root = Path(self.root)
         if not self.root or not root.is_dir():
             raise ConfigError(f"dataset folder not found: {self.root!r}. Set `root` to the folder of UCF101's videos")
-        found, videos = _videos_below(root), []
+        found, videos = {name: path for path, name in videos_below(root)}, []
         for name in self.names():
             path = found.get(name.split("/")[1])
             if path is None and self.only_present:
                 continue
-            stat = path.stat() if path else None
-            # The last two change the boxes, not the list.
-            token = f"{stat.st_size}:{stat.st_mtime_ns}:{self.indexing}:{self.last_pixel}" if stat else ABSENT
-            videos.append(Video(name, str(path or root / f"{name}.avi"), name.split("/")[0], token))
-        if not found or not videos:
+            path = path or root / f"{name}.avi"
+            # The settings change the boxes, not the list.
+            mark = f"{token(path)}:{self.indexing}:{self.last_pixel}" if path.exists() else ABSENT
+            videos.append(Video(name, str(path), name.split("/")[0], mark))
+        if all(video.token == ABSENT for video in videos):
             raise ConfigError(f"no video of the list in {self.root!r}; looked for names like v_Biking_g01_c01.avi")
         return videos
 
@@ -168,13 +168,3 @@ def _tubes_in(path: Path, modified: int) -> dict[str, AnnotatedVideo]:
 
 def _longest(annotated: AnnotatedVideo) -> Tube:
     return max(annotated.tubes, key=lambda tube: len(tube.boxes))
-
-
-def _videos_below(root: Path) -> dict[str, Path]:
-    """Files of UCF101 by their name without suffix, and folders of frames."""
-    found: dict[str, Path] = {}
-    for folder, folders, files in os.walk(root):
-        for name in [*folders, *files]:
-            if name.startswith("v_"):
-                found.setdefault(name.split(".")[0], Path(folder) / name)
-    return found

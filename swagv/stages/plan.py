@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from swagv.clips import ClipSelection, Video, clip_id
+from swagv.clips import ABSENT, ClipSelection, Video, clip_id
 from swagv.decode import Decoder
 from swagv.errors import AnnotationError, DecodeError
 from swagv.manifest import assign_shards
@@ -45,7 +45,10 @@ def plan(out: Path, folder: Path | None, shard: str, spec: dict[str, Any], time_
         for video in tqdm(_videos_of(dataset, spec, shard), desc="plan", mininterval=10):
             path = str(folder / video.path) if folder else video.path
             row = {"video_id": video.video_id, "path": path, "label": video.label, "frame_step": selection.frame_step}
-            rows += _clips_of(row, decoder, selection, partial(dataset.boxes_of, video, folder))
+            if video.token == ABSENT or not Path(path).exists():
+                rows += _no_clip(row, "missing", "there is no such file")
+            else:
+                rows += _clips_of(row, decoder, selection, partial(dataset.boxes_of, video, folder))
     write_table(out, rows, MANIFEST, provenance("plan", spec))
 
 
@@ -63,30 +66,33 @@ def _clips_of(
     selection: ClipSelection,
     true_boxes: Callable[[], Mapping[int, tuple[float, ...]]],
 ) -> list[dict[str, Any]]:
-    no_clip = row | {"clip_id": clip_id(row["video_id"], 0), "start_frame": 0}
-    if not Path(row["path"]).exists():
-        return [no_clip | {"status": "missing", "detail": "there is no such file"}]
     try:
         found, boxes = decoder.probe(row["path"]), true_boxes()
     except DecodeError as error:
-        return [no_clip | {"status": "unreadable", "detail": str(error)}]
+        return _no_clip(row, "unreadable", str(error))
     except AnnotationError as error:
-        return [no_clip | {"status": "bad_annotation", "detail": str(error)}]
+        return _no_clip(row, "bad_annotation", str(error))
     row = row | {"num_frames": found.num_frames, "height": found.height, "width": found.width}
     if found.truncated:
-        return [no_clip | row | {"status": "truncated", "detail": found.detail}]
+        return _no_clip(row, "truncated", found.detail)
     starts = selection.starts(found.num_frames, boxes)
     if not starts and found.num_frames < selection.span:
         detail = f"{found.num_frames} frames; a clip spans {selection.span}. {found.detail}".strip()
-        return [no_clip | row | {"status": "too_few_frames", "detail": detail}]
+        return _no_clip(row, "too_few_frames", detail)
     if not starts:
         detail = f"no clip of {selection.span} frames has a true box in each; {len(boxes)} frames have one"
-        return [no_clip | row | {"status": "too_few_boxes", "detail": detail}]
+        return _no_clip(row, "too_few_boxes", detail)
     ok = {"status": "ok", "detail": found.detail}
     return [
         row | ok | {"clip_id": clip_id(row["video_id"], start), "start_frame": start} | _boxes(selection, start, boxes)
         for start in starts
     ]
+
+
+def _no_clip(row: dict[str, Any], status: str, detail: str) -> list[dict[str, Any]]:
+    """The one row of a video that gives no clip."""
+    nowhere = {"clip_id": clip_id(row["video_id"], 0), "start_frame": 0}
+    return [row | nowhere | {"status": status, "detail": detail}]
 
 
 def _boxes(selection: ClipSelection, start: int, boxes: Mapping[int, tuple[float, ...]]) -> dict[str, Any]:

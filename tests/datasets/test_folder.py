@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from swagv.datasets.boxes import read_boxes
@@ -27,9 +29,77 @@ def test_labels_table_with_a_byte_order_mark_and_an_absent_video(root):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def frames(root):
+    """Folders of images beside the videos: one of three frames, a single image, and pictures beside a video."""
+    for name in ("spin/one.2/1.png", "spin/one.2/2.PNG", "spin/one.2/10.jpg", "alone/1.png", "run/1.png", "run/2.png"):
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        (root / name).write_bytes(b"x")
+    (root / "1.png").write_bytes(b"x")
+    (root / "2.png").write_bytes(b"x")
+    return root
+
+
+def test_folders_of_images_are_videos(frames, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    for name in ("1.png", "2.png"):
+        (outside / name).write_bytes(b"x")
+    (frames / "linked").symlink_to(outside)
+    (frames / "links").mkdir()
+    for name in ("1.png", "2.png"):
+        (frames / "links" / name).symlink_to(outside / name)
+    videos = FolderDataset(root=str(frames)).list_videos()
+    found = [(video.video_id, video.label) for video in videos]
+    assert found == [("jump/b", "jump"), ("run/a", "run"), ("spin/one.2", "spin")]
+    assert videos[2].path == str(frames / "spin" / "one.2")
+
+
+def test_the_token_of_a_folder_changes_when_its_images_do(frames):
+    def token():
+        (video,) = [v for v in FolderDataset(root=str(frames)).list_videos() if v.video_id == "spin/one.2"]
+        return video.token
+
+    folder = frames / "spin" / "one.2"
+    tokens = [token(), token()]
+    (folder / "2.PNG").write_bytes(b"longer")
+    tokens.append(token())
+    os.utime(folder / "10.jpg", ns=(1, 1))
+    tokens.append(token())
+    (folder / "11.png").write_bytes(b"x")
+    tokens.append(token())
+    (folder / "1.png").unlink()
+    tokens.append(token())
+    (folder / "notes.txt").write_bytes(b"x")
+    tokens.append(token())
+    assert tokens[0] == tokens[1]
+    assert tokens[5] == tokens[6]
+    assert len(set(tokens)) == 5
+
+
+def test_labels_tables_may_name_folders_of_images(frames):
+    (frames / "l.csv").write_text("path,label\nspin/one.2/,spinning\nrun/a.mp4,running\n")
+    videos = FolderDataset(root=str(frames), labels=str(frames / "l.csv")).list_videos()
+    assert [(video.video_id, video.label) for video in videos] == [("run/a", "running"), ("spin/one.2", "spinning")]
+    assert ":" not in videos[1].token
+
+
+def test_a_folder_and_a_file_of_one_id_are_refused(frames):
+    (frames / "spin" / "one.2.mp4").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"two videos have the id 'spin/one\.2'"):
+        FolderDataset(root=str(frames)).list_videos()
+
+
+def test_a_folder_without_videos_says_what_counts(tmp_path):
+    with pytest.raises(ConfigError, match=r"looked for \.mp4.* and folders of \.png, \.jpg, \.jpeg"):
+        FolderDataset(root=str(tmp_path)).list_videos()
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
+        ("path,label\n.,x\n", "leads out of"),
+        ("path,label\n,x\n", "leads out of"),
+        ("path,label\nlinked/1.png,x\n", "leads out of"),
         ("file,class\na,b\n", "columns are file,class; need path,label"),
         ("", "columns are absent"),
         ("path,label\n../secret.mp4,x\n", "leads out of"),
@@ -37,6 +107,7 @@ def test_labels_table_with_a_byte_order_mark_and_an_absent_video(root):
 )
 def test_labels_tables_that_cannot_be_used(root, table, message):
     (root / "l.csv").write_text(table)
+    (root / "linked").symlink_to(root.parent)
     with pytest.raises(ConfigError, match=message):
         FolderDataset(root=str(root), labels=str(root / "l.csv")).list_videos()
 

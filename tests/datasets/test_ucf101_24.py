@@ -59,6 +59,8 @@ def test_boxes_and_both_indexing_rules(lists):
 
 def test_videos_in_folders_of_classes_flat_and_as_frames(lists, tmp_path):
     (tmp_path / "Biking" / "v_Biking_g04_c01").mkdir(parents=True)
+    for frame in range(2):
+        (tmp_path / "Biking" / "v_Biking_g04_c01" / f"{frame}.jpg").write_bytes(b"x")
     (tmp_path / "Biking" / "v_Biking_g01_c01.avi").write_bytes(b"x")
     (tmp_path / "v_Biking_g02_c01.mp4").write_bytes(b"x")
     dataset = Ucf101_24Dataset(**lists, root=str(tmp_path), one_tube=False)

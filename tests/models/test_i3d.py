@@ -86,7 +86,8 @@ def test_deepminds_weights_know_real_videos(real_data, video, name, score):
     counted = probe(path).num_frames
     length = min(counted, 79)
     model = build_model("i3d", clip_len=length)
-    frames = read_frames(path, (counted - length) // 2, length, 1).frames
+    start = (counted - length) // 2
+    frames = read_frames(path, range(start, start + length)).frames
     with torch.inference_mode():
         scores = model(model.preprocess(frames[None])).softmax(1)[0]
     assert model.categories[int(scores.argmax())] == name
