@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+from swagv.datasets.csv_table import read_csv
 from swagv.errors import ConfigError
 
 BOX_COLUMNS = ["video_id", "frame", "x_min", "y_min", "x_max", "y_max"]
-
-
-def check_columns(path: Path | str, needed: Sequence[str]) -> None:
-    """Raise ConfigError unless the file is a CSV table that has the needed columns."""
-    if not Path(path).is_file():
-        raise ConfigError(f"table not found: {str(path)!r}; it must be a CSV file with columns {','.join(needed)}")
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        found = next(csv.reader(file), [])
-    if not set(needed) <= set(found):
-        raise ConfigError(f"{path}: columns are {','.join(found) or 'absent'}; need {','.join(needed)}")
 
 
 def read_boxes(path: Path | str) -> Mapping[str, Mapping[int, tuple[float, ...]]]:
@@ -28,19 +18,20 @@ def read_boxes(path: Path | str) -> Mapping[str, Mapping[int, tuple[float, ...]]
     Raises
     ------
     ConfigError
-        If columns are missing or a row is not a box; the message names the line.
+        If it is no such table, a row is not a box, or a frame has two; the message names the line.
     """
-    check_columns(path, BOX_COLUMNS)
     boxes: dict[str, dict[int, tuple[float, ...]]] = {}
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            try:
-                x_min, y_min, x_max, y_max = corners = tuple(float(row[name]) for name in BOX_COLUMNS[2:])
-                if not (-math.inf < x_min <= x_max < math.inf and -math.inf < y_min <= y_max < math.inf):
-                    raise ValueError(f"corners {corners} are no box")
-                boxes.setdefault(row["video_id"], {})[int(row["frame"])] = corners
-            except (TypeError, ValueError) as error:
-                raise ConfigError(
-                    f"{path}, line {line}: {error}; need frame, x_min <= x_max, y_min <= y_max"
-                ) from error
+    for line, row in read_csv(path, BOX_COLUMNS):
+        try:
+            frame = int(row["frame"])
+            x_min, y_min, x_max, y_max = corners = tuple(float(row[name]) for name in BOX_COLUMNS[2:])
+            if not (-math.inf < x_min <= x_max < math.inf and -math.inf < y_min <= y_max < math.inf):
+                raise ValueError(f"corners {corners} are no box")
+            if frame < 0:
+                raise ValueError(f"frame is {frame}")
+        except ValueError as error:
+            need = "need a frame from 0, x_min <= x_max and y_min <= y_max"
+            raise ConfigError(f"{path}, line {line}: {error}; {need}") from error
+        if boxes.setdefault(row["video_id"], {}).setdefault(frame, corners) != corners:
+            raise ConfigError(f"{path}, line {line}: {row['video_id']!r} has another box in frame {frame}")
     return boxes

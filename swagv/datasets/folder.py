@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from swagv.clips import Video
-from swagv.datasets.boxes import BOX_COLUMNS, check_columns, read_boxes
+from swagv.datasets.boxes import BOX_COLUMNS, read_boxes
+from swagv.datasets.csv_table import check_columns, read_csv
 from swagv.datasets.dataset import Dataset
 from swagv.datasets.files import VIDEO_SUFFIXES, token, videos_below
 from swagv.errors import ConfigError
@@ -81,11 +81,9 @@ class FolderDataset(Dataset):
         if not self.labels:
             found = sorted(path.relative_to(root) for path, _ in videos_below(root))
             return [(path, path.parent.name) for path in found]
-        check_columns(self.labels, ["path", "label"])
         entries = []
-        with Path(self.labels).open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
-                if root.resolve() not in (root / row["path"]).resolve().parents:
-                    raise ConfigError(f"{self.labels}: {row['path']!r} leads out of {self.root!r}")
-                entries.append((Path(row["path"]), row["label"]))
+        for line, row in read_csv(self.labels, ["path", "label"]):
+            if "\0" in row["path"] or root.resolve() not in (root / row["path"]).resolve().parents:
+                raise ConfigError(f"{self.labels}, line {line}: {row['path']!r} leads out of {self.root!r}")
+            entries.append((Path(row["path"]), row["label"]))
         return entries

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from swagv.clips import ABSENT, Video
-from swagv.datasets.boxes import check_columns
+from swagv.datasets.csv_table import read_csv
 from swagv.datasets.dataset import Dataset
 from swagv.datasets.files import VIDEO_SUFFIXES, token, videos_below
 from swagv.errors import ConfigError
@@ -108,8 +106,7 @@ class KineticsDataset(Dataset):
         except UnicodeDecodeError as error:
             raise ConfigError(f"{self.labels} is not text: {error}") from error
         if "," in text.partition("\n")[0]:
-            check_columns(self.labels, _COLUMNS)
-            rows, entry_of = _table(text), partial(_entry_of_table, split=_SPLITS[self.split])
+            rows, entry_of = read_csv(self.labels, _COLUMNS), partial(_entry_of_table, split=_SPLITS[self.split])
         else:
             rows, entry_of = _lines(text), _entry_of_list
         labels: dict[str, tuple[str, int]] = {}
@@ -120,18 +117,13 @@ class KineticsDataset(Dataset):
                     label, where = labels.setdefault(entry[0], (entry[1], line))
                     if label != entry[1]:
                         raise ValueError(f"{entry[0]} is {entry[1]!r} here and {label!r} on line {where}")
-        except csv.Error as error:
-            raise ConfigError(f"{self.labels}, after line {line}: {error}") from error
+        except ConfigError:
+            raise
         except ValueError as error:
             raise ConfigError(f"{self.labels}, line {line}: {error}") from error
         if not labels:
             raise ConfigError(f"{self.labels} lists no video of the split {self.split!r}")
         return {video_id: label for video_id, (label, _) in labels.items()}
-
-
-def _table(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    yield from ((reader.line_num, row) for row in reader)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -140,8 +132,6 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _entry_of_table(row: Mapping[str, str], split: str) -> tuple[str, str] | None:
     """Id and class; None where the row is of another split."""
-    if None in row or None in row.values():
-        raise ValueError("it has not as many fields as the header")
     if _SPLITS.get(row["split"].strip().lower()) != split:
         return None
     times = [row[name].strip().zfill(6) for name in ("time_start", "time_end")]

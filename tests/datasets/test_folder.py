@@ -127,7 +127,18 @@ def test_boxes_by_video_and_frame_and_a_bad_line(tmp_path):
         read_boxes(path)
     for corners in ("30,2,1,40", "1,40,30,2", "nan,2,30,40", "1,2,inf,40"):
         path.write_text(f"video_id,frame,x_min,y_min,x_max,y_max\nv,3,{corners}\n")
-        with pytest.raises(ConfigError, match=r"line 2: corners .* are no box; need frame, x_min <= x_max"):
+        with pytest.raises(ConfigError, match=r"line 2: corners .* are no box; need a frame from 0, x_min <= x_max"):
+            read_boxes(path)
+    header = "video_id,frame,x_min,y_min,x_max,y_max\n"
+    for rows, message in (
+        ("v,-1,1,2,3,4\n", "line 2: frame is -1"),
+        ("v,1.5,1,2,3,4\n", "line 2: invalid literal"),
+        ("v,1,1,2,3,4\nv,1,1,2,3,4\nv,1,1,2,3,5\n", "line 4: 'v' has another box in frame 1"),
+        ('v,1,1,2,3,4\n"v,1', "after line 2: unexpected end of data; it must be a CSV table"),
+        ("v,1,1,2,3,\xff\n", "after line 1: .* can't decode byte 0xff"),
+    ):
+        path.write_bytes((header + rows).encode("latin1"))
+        with pytest.raises(ConfigError, match=message):
             read_boxes(path)
     (tmp_path / "other.csv").write_text("video,frame\n")
     with pytest.raises(ConfigError, match="need video_id,frame"):

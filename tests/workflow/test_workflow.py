@@ -322,17 +322,42 @@ def test_weights_that_do_not_fit_stop_the_run_before_its_first_job(finished, tmp
     assert not (tmp_path / "results").exists()
 
 
-def test_localisation_alone_from_another_folder_with_a_setting_on_the_command_line(finished, tmp_path):
+def test_localisation_alone_with_a_dataset_for_its_threshold_from_another_folder(finished, tmp_path):
+    """Settings come from the command line as well."""
     config = {key: CONFIG[key] for key in ("models", "runtime")} | {"methods": {"centre": {}, "full_frame": {}}}
-    config |= {"datasets": {"two": {"type": "rendered", "videos": 2, "shards": 1}}, "metrics": {"localisation": {}}}
+    two = {"type": "rendered", "videos": 2, "shards": 1}
+    config |= {
+        "datasets": {"two": two, "train": two | {"seed": 1, "alpha_for": "two"}},
+        "metrics": {"localisation": {}},
+    }
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
     finished.run(
         "-s", str(finished.folder / "Snakefile"), "--configfile", "c.yaml", "--config", "bootstrap=150", cwd=tmp_path
     )
     summary = tmp_path / "results/summary/localisation.parquet"
-    assert set(read_table(summary).n) == {2}
+    table = read_table(summary)
+    assert set(table.n) == {2}
+    assert set(table.dataset) == {"two"}
+    assert table.alpha.notna().all()
+    assert (tmp_path / "results/train/c3d_demo/localisation/centre/0000.parquet").exists()
     assert read_provenance(summary)["spec"]["bootstrap"] == 150
     assert read_provenance(summary)["spec"]["cells"]["two/c3d_demo/localisation/centre"]["method"]["object"]
     html = (tmp_path / "results/report.html").read_text()
     assert "Localisation</h2>" in html
     assert "Insertion and deletion</h2>" not in html
+
+
+def test_a_dataset_for_a_threshold_is_scored_for_nothing_else(finished, tmp_path):
+    tiny = CONFIG["datasets"]["tiny"]
+    config = CONFIG | {"datasets": {"tiny": tiny, "train": tiny | {"seed": 1, "alpha_for": "tiny"}}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    planned = finished.run(
+        "-n", "--quiet", "rules", "-s", str(finished.folder / "Snakefile"), "--configfile", "c.yaml", cwd=tmp_path
+    )
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.M))
+    assert (jobs["decode"], jobs["explain"], jobs["localisation"], jobs["insertion_deletion"]) == (
+        "4",
+        "20",
+        "20",
+        "10",
+    )
