@@ -24,7 +24,7 @@ def load_matlab(path: Path | str, variables: Sequence[str]) -> dict[str, Any]:
         If it is no such file, damaged, or takes too much time or memory.
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
-    command = [sys.executable, "-m", "swagv.datasets.matlab", str(path), *variables]
+    command = [sys.executable, "-P", "-m", "swagv.datasets.matlab", str(path), *variables]
     try:
         child = subprocess.run(command, capture_output=True, env=environment, timeout=_TIME_LIMIT)
     except subprocess.TimeoutExpired as error:
