@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from skimage.measure import label, regionprops
 
 ALPHAS = {
     "value": np.arange(20) * 0.05,
@@ -183,6 +182,8 @@ def boxes_above(heat: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, n
 
 def largest_boxes_above(heat: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `boxes_above`, of the largest 8-connected part in each frame; of equal ones the first in raster order."""
+    from skimage.measure import label, regionprops  # a third of a second that most jobs save
+
     boxes, empty = boxes_above(heat, thresholds)
     for a, t in zip(*np.nonzero(~empty), strict=True):
         parts = regionprops(label(heat[t] >= thresholds[a], connectivity=2))
