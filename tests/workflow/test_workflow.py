@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.workflow
 CONFIG = {
-    "datasets": {"tiny": {"type": "rendered", "videos": 5, "shards": 2}},
+    "datasets": {"tiny": {"type": "rendered", "videos": 5, "shards": 1}},
     "models": {"c3d_demo": {}},
     # One of each kind: cached gradient, supervoxels of the image and of both, a network's run, a control.
     "methods": {"guided_backprop": {}, "swagv_i": {}, "swagv_ig": {}, "grad_cam": {}, "centre": {}},
@@ -136,7 +136,7 @@ def test_nothing_to_do_after_a_finished_run(project):
 def test_a_setting_reruns_its_stage_and_what_follows(project):
     before = project.scores()
     project.configure(changed(methods={"swagv_ig": {"w_grad": 5}}))
-    assert project.rerun() == {"supervoxels": 2, "explanations": 2, "insertion_deletion": 2, "localisation": 2}
+    assert project.rerun() == {"supervoxels": 1, "explanations": 1, "insertion_deletion": 1, "localisation": 1}
     after = project.scores()
     for name, table in before.items():
         if "insertion_deletion/" in name:
@@ -150,8 +150,8 @@ def test_slic_code_reruns_supervoxels_and_what_follows_and_a_comment_nothing(pro
     slic.write_text(text.replace("    channels = []", "    # a comment\n    channels = []"))
     assert "Nothing to be done" in project.run("-n")
     slic.write_text(text.replace("start_label=0", "start_label=0 + 0"))
-    # Two recipes and the two methods that use them, on two shards; no decoding, no gradients.
-    assert project.rerun() == {"supervoxels": 4, "explanations": 4, "insertion_deletion": 4, "localisation": 4}
+    # Two recipes and the two methods that use them; no decoding, no gradients.
+    assert project.rerun() == {"supervoxels": 2, "explanations": 2, "insertion_deletion": 2, "localisation": 2}
     assert_same(before, project.scores())
 
 
@@ -164,27 +164,22 @@ def test_a_new_template_makes_only_the_report_anew(project):
 
 def test_a_new_method_runs_only_itself(project):
     project.configure(changed(methods={"random": {}}))
-    assert project.rerun() == {"explanations": 2, "insertion_deletion": 2, "localisation": 2}
+    assert project.rerun() == {"explanations": 1, "insertion_deletion": 1, "localisation": 1}
 
 
-def test_a_new_clip_reruns_only_its_shard(project):
-    more = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "videos": 6}})
-    before, after = (Evaluation(c).datasets["tiny"].shards for c in (CONFIG, more))
-    moved = [shard for shard in after if after[shard] != before.get(shard)]
-    assert len(moved) == 1
-    project.configure(more)
-    assert project.rerun() == {
-        "manifest": 1, "clips": 1, "predictions": 1, "gradients": 1, "supervoxels": 2, "explanations": 5,
-        "insertion_deletion": 5, "localisation": 5,
-    }  # fmt: skip
-    assert set(read_table(project.folder / "results/summary/insertion_deletion.parquet").n) == {6}
+SHARDED = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "shards": 2}}, runtime={"batch_size": 1})
 
 
-def test_batch_and_shard_size_change_no_score(finished, tmp_path):
-    other = Project(tmp_path / "other")
-    config = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "shards": 1}}, runtime={"batch_size": 1})
-    other.configure(config)
-    other.run("--cores", "1")
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    """The tiny configuration in two shards, clip by clip, by one job at a time."""
+    project = Project(tmp_path_factory.mktemp("sharded"))
+    project.configure(SHARDED)
+    project.run("--cores", "1")
+    return project
+
+
+def test_batch_and_shard_size_change_no_score(finished, sharded):
     for metric, columns in (
         ("insertion_deletion", ["deletion_auc", "insertion_auc"]),
         ("localisation", ["hits_value", "hits_mean", "hits_energy"]),
@@ -193,14 +188,28 @@ def test_batch_and_shard_size_change_no_score(finished, tmp_path):
             pd.concat([read_table(p) for p in sorted(x.folder.glob(f"results/tiny/*/{metric}/*/*.parquet"))])
             .sort_values(["method", "clip_id"])
             .reset_index(drop=True)
-            for x in (finished, other)
+            for x in (finished, sharded)
         )
         assert one.clip_id.tolist() == two.clip_id.tolist()
+        assert (set(one.shard), set(two.shard)) == ({"0000"}, {"0000", "0001"})
         for column in columns:
             if metric == "insertion_deletion":
                 assert (one[column] - two[column]).abs().max() <= 1e-5
             else:
                 assert [list(a) for a in one[column]] == [list(b) for b in two[column]]
+
+
+def test_a_new_clip_reruns_only_its_shard(sharded):
+    more = SHARDED | {"datasets": {"tiny": {**SHARDED["datasets"]["tiny"], "videos": 6}}}
+    before, after = (Evaluation(c).datasets["tiny"].shards for c in (SHARDED, more))
+    moved = [shard for shard in after if after[shard] != before.get(shard)]
+    assert len(moved) == 1
+    sharded.configure(more)
+    assert sharded.rerun() == {
+        "manifest": 1, "clips": 1, "predictions": 1, "gradients": 1, "supervoxels": 2, "explanations": 5,
+        "insertion_deletion": 5, "localisation": 5,
+    }  # fmt: skip
+    assert set(read_table(sharded.folder / "results/summary/insertion_deletion.parquet").n) == {6}
 
 
 def assert_same(expected: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> None:
