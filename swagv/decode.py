@@ -26,7 +26,7 @@ import numpy as np
 
 from swagv.errors import DecodeError
 from swagv.geometry import Geometry
-from swagv.image_folder import images_in, read_images
+from swagv.image_folder import frames_in, read_images
 
 if TYPE_CHECKING:
     import av
@@ -93,10 +93,11 @@ def probe(path: Path | str) -> Probe:
 
     path = Path(path)
     if path.is_dir():
-        sizes = [image.shape[:2] for image in read_images(images_in(path))]
+        images, missing = frames_in(path)
+        sizes = [image.shape[:2] for image in read_images(images)]
         if not sizes:
             raise DecodeError("a folder without images")
-        return Probe(len(sizes), *sizes[0])
+        return Probe(len(sizes), *sizes[0], missing, truncated=bool(missing))
     count, corrupt, size, error_name = 0, 0, None, ""
     declared, length, end = 0, 0.0, 0.0
     try:
@@ -204,7 +205,7 @@ def read_frames(path: Path | str, indices: Sequence[int], geometry: Geometry | N
 
 
 def _folder_frames(folder: Path, indices: Sequence[int]) -> Iterator[tuple[np.ndarray, str]]:
-    images = images_in(folder)
+    images, _ = frames_in(folder)
     for image in read_images(images[index] for index in indices if index < len(images)):
         yield image, "images"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import numpy as np
 from swagv.errors import DecodeError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+# What stands before the number of a frame; optical flow has `flow_x_` and the like, in the same folder in some layouts.
+_FRAME_PREFIXES = ("", "img", "image", "frame")
 
 
 def images_in(folder: Path | str) -> list[Path]:
-    """Images directly in a folder, ``2.png`` before ``10.png``; hidden files and links are none of them."""
+    """Images directly in a folder, ``2.png`` before ``10.png``; hidden files are none of them."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if _is_image(entry)]
     return [Path(folder, name) for name in sorted(names, key=_by_numbers)]
@@ -23,12 +26,42 @@ def images_in(folder: Path | str) -> list[Path]:
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
     name = entry.name
-    return name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "." and entry.is_file(follow_symlinks=False)
+    return name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "." and entry.is_file()
 
 
 def _by_numbers(name: str) -> tuple[list[str | int], str]:
     parts = re.split("([0-9]+)", name)  # every second one is a number
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def frames_in(folder: Path | str) -> tuple[list[Path], str]:
+    """The images that are the frames of one video, in order, and what is missing among them, empty for nothing.
+
+    Names differ in their last number alone. Of several such series the one is taken that is called ``img_``,
+    ``image_``, ``frame`` or nothing but numbers. Numbers may run by any step, as long as it is always the same.
+
+    Raises
+    ------
+    DecodeError
+        If it cannot be told which series the frames are.
+    """
+    series: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    for path in images_in(folder):
+        before, number, after = re.fullmatch("(.*?)([0-9]*)([^0-9]*)", path.name).groups()
+        series.setdefault((before, after.lower()), []).append((int(number or 0), path))
+    if len(series) > 1:
+        named = {name: found for name, found in series.items() if name[0].lower().rstrip("_- ") in _FRAME_PREFIXES}
+        if len(named) != 1:
+            names = ", ".join(f"{before}#{after}" for before, after in list(series)[:4])
+            raise DecodeError(f"images of {len(series)} series ({names}); which are the frames cannot be told")
+        series = named
+    for found in series.values():
+        numbers, paths = zip(*found, strict=True)
+        steps = [later - earlier for earlier, later in pairwise(numbers)]
+        gap = next((index for index, step in enumerate(steps) if step != min(steps)), None)
+        missing = "" if gap is None else f"no image between {paths[gap].name} and {paths[gap + 1].name}"
+        return list(paths), missing
+    return [], ""
 
 
 def read_images(images: Iterable[Path]) -> Iterator[np.ndarray]:

@@ -20,8 +20,6 @@ def folder(tmp_path):
     for name in ("._1.png", "notes.txt"):
         (folder / name).write_bytes(b"x")
     (folder / "13.png").mkdir()
-    Image.fromarray(COLOURS[0]).save(tmp_path / "secret.png")
-    (folder / "14.png").symlink_to(tmp_path / "secret.png")
     return folder
 
 
@@ -88,3 +86,31 @@ def test_what_is_wrong_with_a_folder_is_said(folder):
         probe(folder)
     with pytest.raises(DecodeError, match="frame 0 is not there"):
         read_frames(folder, [0])
+
+
+def save(folder, *names, shade=0):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        Image.new("RGB", (30, 20), (shade, shade, shade)).save(folder / name)
+
+
+def test_of_several_series_the_frames_are_taken(tmp_path):
+    """Optical flow lies beside the frames in some layouts."""
+    for shade, name in enumerate(("img_{:05d}.jpg", "flow_x_{:05d}.jpg", "flow_y_{:05d}.jpg", "img_{:05d}_mask.png")):
+        save(tmp_path / "v", *(name.format(number) for number in range(1, 19)), shade=50 * shade)
+    assert probe(tmp_path / "v").num_frames == 18
+    assert read_frames(tmp_path / "v", range(18)).frames.max() == 0
+    save(tmp_path / "w", *(f"{name}_{number}.png" for number in range(3) for name in ("left", "right")))
+    with pytest.raises(DecodeError, match=r"images of 2 series \(left_#\.png, right_#\.png\)"):
+        probe(tmp_path / "w")
+    save(tmp_path / "x", *(f"img_{number}.{suffix}" for number in range(3) for suffix in ("png", "jpg")))
+    with pytest.raises(DecodeError, match="which are the frames cannot be told"):
+        read_frames(tmp_path / "x", [0])
+
+
+def test_a_gap_is_named_and_a_constant_step_is_none(tmp_path):
+    save(tmp_path / "v", *(f"frame{number}.png" for number in (1, 2, 3, 7, 8)))
+    found = probe(tmp_path / "v")
+    assert (found.truncated, found.detail) == (True, "no image between frame3.png and frame7.png")
+    save(tmp_path / "w", *(f"{number}.png" for number in range(0, 50, 5)))
+    assert (probe(tmp_path / "w").truncated, probe(tmp_path / "w").num_frames) == (False, 10)

@@ -34,8 +34,3 @@ def read_csv(path: Path | str, needed: Sequence[str]) -> Iterator[tuple[int, dic
                 yield line, row
     except (csv.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}, after line {line}: {error}; it must be a CSV table in UTF-8") from error
-
-
-def check_columns(path: Path | str, needed: Sequence[str]) -> None:
-    """Raise ConfigError unless the file is a CSV table that has the needed columns; rows are not looked at."""
-    next(read_csv(path, needed), None)

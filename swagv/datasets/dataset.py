@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from swagv.clips import Video
+from swagv.decode import Probe
+from swagv.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,17 @@ class Dataset:
         """All videos, by id. Nothing is opened."""
         raise TypeError(f"{type(self).__name__} does not list its videos")
 
-    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
+    def boxes_of(
+        self, video: Video, folder: Path | None = None, found: Probe | None = None
+    ) -> Mapping[int, tuple[float, ...]]:
         """True boxes of a video by 0-based frame: x_min, y_min, x_max, y_max in its pixels, inclusive.
 
         Parameters
         ----------
         folder
             Where it was rendered; None for a dataset that does not render.
+        found
+            What is really there, to which the annotation must fit.
 
         Raises
         ------
@@ -48,3 +54,10 @@ class Dataset:
             If what is given as its boxes makes no sense.
         """
         return {}
+
+
+def folder_at(root: str) -> Path:
+    """The folder of a dataset's videos; ConfigError if there is none."""
+    if not root or not Path(root).is_dir():
+        raise ConfigError(f"dataset folder not found: {root!r}. Set `root` to the folder that holds the videos")
+    return Path(root)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from swagv.clips import Video
-from swagv.datasets.boxes import BOX_COLUMNS, read_boxes
-from swagv.datasets.csv_table import check_columns, read_csv
-from swagv.datasets.dataset import Dataset
+from swagv.datasets.boxes import read_boxes
+from swagv.datasets.csv_table import read_csv
+from swagv.datasets.dataset import Dataset, folder_at
 from swagv.datasets.files import VIDEO_SUFFIXES, token, videos_below
+from swagv.decode import Probe
 from swagv.errors import ConfigError
 from swagv.image_folder import IMAGE_SUFFIXES
+from swagv.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class FolderDataset(Dataset):
     def _boxes(self) -> Mapping[str, Mapping[int, tuple[float, ...]]]:
         return read_boxes(self.boxes) if self.boxes else {}
 
-    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
+    def boxes_of(
+        self, video: Video, folder: Path | None = None, found: Probe | None = None
+    ) -> Mapping[int, tuple[float, ...]]:
         """As `Dataset.boxes_of`."""
         return self._boxes.get(video.video_id, {})
 
@@ -58,24 +63,32 @@ class FolderDataset(Dataset):
         ConfigError
             If a file or folder of the settings is absent, a listed path leaves the root, or two videos share an id.
         """
-        root = Path(self.root)
-        if not self.root or not root.is_dir():
-            raise ConfigError(
-                f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos"
-            )
-        if self.boxes:
-            check_columns(self.boxes, BOX_COLUMNS)
+        root = folder_at(self.root)
         videos: dict[str, Video] = {}
         for relative, label in self._entries(root):
             path = root / relative
             video_id = (relative if path.is_dir() else relative.with_suffix("")).as_posix()
             if video_id in videos:
-                raise ConfigError(f"two videos have the id {video_id!r}: {videos[video_id].path} and {root / relative}")
-            videos[video_id] = Video(video_id, str(path), label, token(path))
+                raise ConfigError(
+                    f"two videos have the id {video_id!r}: {videos[video_id].path} and {path}; rename one, or name "
+                    "those that count in a table of `labels`"
+                )
+            videos[video_id] = Video(video_id, str(path), label, f"{token(path)}{self._mark(video_id)}")
         if not videos:
             looked_for = f"{', '.join(VIDEO_SUFFIXES)}, and folders of {', '.join(IMAGE_SUFFIXES)}"
             raise ConfigError(f"no video in {self.root!r}: looked for {looked_for}")
+        if self.boxes and not videos.keys() & self._boxes.keys():
+            near = did_you_mean(next(iter(self._boxes), ""), list(videos))
+            raise ConfigError(
+                f"{self.boxes} has no box of any video in {self.root!r}: its first video_id is "
+                f"{next(iter(self._boxes), '')!r}.{near} An id is the path below `root` without suffix"
+            )
         return [videos[video_id] for video_id in sorted(videos)]
+
+    def _mark(self, video_id: str) -> str:
+        """Changes with the boxes of one video."""
+        boxes = self._boxes.get(video_id)
+        return f":{hashlib.sha256(repr(sorted(boxes.items())).encode()).hexdigest()[:16]}" if boxes else ""
 
     def _entries(self, root: Path) -> list[tuple[Path, str]]:
         if not self.labels:
@@ -83,7 +96,8 @@ class FolderDataset(Dataset):
             return [(path, path.parent.name) for path in found]
         entries = []
         for line, row in read_csv(self.labels, ["path", "label"]):
-            if "\0" in row["path"] or root.resolve() not in (root / row["path"]).resolve().parents:
+            relative = PurePath(row["path"])
+            if "\0" in row["path"] or not relative.parts or relative.is_absolute() or ".." in relative.parts:
                 raise ConfigError(f"{self.labels}, line {line}: {row['path']!r} leads out of {self.root!r}")
-            entries.append((Path(row["path"]), row["label"]))
+            entries.append((Path(relative), row["label"]))
         return entries

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from swagv.clips import ABSENT, Video
 from swagv.datasets.csv_table import read_csv
-from swagv.datasets.dataset import Dataset
-from swagv.datasets.files import VIDEO_SUFFIXES, token, videos_below
+from swagv.datasets.dataset import Dataset, folder_at
+from swagv.datasets.files import VIDEO_SUFFIXES, best_of, token, videos_below
 from swagv.errors import ConfigError
 from swagv.models.cards import KINETICS400
 from swagv.registry import did_you_mean
@@ -42,7 +42,7 @@ class KineticsDataset(Dataset):
         Folder of the videos, in any sub-folders: files ``ID_000417_000427.mp4`` (YouTube's id, start and end in
         seconds) or ``ID.mp4``, with any video suffix, or folders of frames with such a name. Of several for one video
         the first counts: one in ``replacement_for_corrupted_k400`` before others, the whole name before the id alone,
-        then by path. Links that lead out of the folder do not count.
+        then as `swagv.datasets.files.best_of` says. ``ID.mp4`` is taken for the cut, not for the whole film.
     labels
         The official CSV table ``label,youtube_id,time_start,time_end,split``, or a list of lines
         ``ID_000417_000427 first last class`` with the class's number in alphabetical order. `first` and `last` are
@@ -74,18 +74,13 @@ class KineticsDataset(Dataset):
             If the folder or the list is absent, a line of the list makes no sense or contradicts another, or not one
             of its videos is there.
         """
-        if not self.root or not Path(self.root).is_dir():
-            raise ConfigError(
-                f"dataset folder not found: {self.root!r}. Set `root` to the folder that holds the videos"
-            )
-        labels = self._read_labels()
-        root = Path(self.root)
+        root, labels = folder_at(self.root), self._read_labels()
         found = _find(root, labels)
         if not found:
             first, there = next(iter(labels)), _example(self.root)
             raise ConfigError(
                 f"no video of {self.labels} in {self.root!r}: looked for {first} and {first[:11]} with "
-                f"{', '.join(VIDEO_SUFFIXES)} or as a folder of frames; links out of it do not count. "
+                f"{', '.join(VIDEO_SUFFIXES)} or as a folder of frames. "
                 + (f"What is there is like {there!r}" if there else "It holds no files")
             )
         return [
@@ -162,13 +157,16 @@ def _find(root: Path, video_ids: Iterable[str]) -> dict[str, Path]:
         names[video_id] = video_id
         # A file with the id alone cannot be told from another cut of the same video.
         names[video_id[:11]] = "" if video_id[:11] in names else video_id
-    found: dict[str, tuple[bool, bool, Path]] = {}
+    candidates: dict[str, list[Path]] = {}
     for path, name in videos_below(root):
-        video_id = names.get(name)
-        if video_id and (not path.is_symlink() or path.resolve().is_relative_to(root.resolve())):
-            order = (_REPLACEMENTS not in path.relative_to(root).parts, name != video_id, path)
-            found[video_id] = min(order, found.get(video_id, order))
-    return {video_id: best[-1] for video_id, best in found.items()}
+        if video_id := names.get(name):
+            candidates.setdefault(video_id, []).append(path)
+    found = {}
+    for video_id, paths in candidates.items():
+        replaced = [path for path in paths if _REPLACEMENTS in path.parts]
+        exact = [path for path in replaced or paths if path.name.startswith(video_id)]
+        found[video_id] = best_of(exact or replaced or paths, root)
+    return found
 
 
 def _example(root: str) -> str:

@@ -12,6 +12,7 @@ from swagv.clips import Video
 from swagv.datasets.boxes import BOX_COLUMNS, read_boxes
 from swagv.datasets.dataset import Dataset
 from swagv.datasets.motions import MOTIONS
+from swagv.decode import Probe
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class RenderedDataset(Dataset):
         if self.seed < 0 or self.videos < 1:
             raise ValueError(f"seed={self.seed}, videos={self.videos}: need a seed from 0 and at least 1 video")
 
-    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
+    def boxes_of(
+        self, video: Video, folder: Path | None = None, found: Probe | None = None
+    ) -> Mapping[int, tuple[float, ...]]:
         """As `Dataset.boxes_of`."""
         return _boxes_in(folder)[video.video_id]
 

@@ -16,8 +16,9 @@ from swagv.models.numpy_pickle import load_numpy_pickle
 
 # annot_bmvc.mat has the first, finalAnnots.mat the second.
 _MAT_VARIABLES = ("videos", "annot")
-_NAME = re.compile(r"\w+/v_\w+_g\d\d_c\d\d", re.ASCII)
+VIDEO_NAME = re.compile(r"\w+/v_\w+_g\d\d_c\d\d", re.ASCII)
 _FRAMES = range(1, 1_000_000)
+_PIXELS = 10_000  # boxes of annot_bmvc.mat reach 200 pixels beyond the frame, as the paper took them
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def read_tubes(path: Path | str) -> dict[str, AnnotatedVideo]:
         raise ConfigError(f"{path}: annotations are read from .mat and .pkl files; this one ends in {path.suffix!r}")
     videos: dict[str, AnnotatedVideo] = {}
     for name, frames, tubes in entries:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not VIDEO_NAME.fullmatch(name):
             raise ConfigError(f"{path}: {name!r} is no video of UCF101; names look like Biking/v_Biking_g01_c01")
         if name in videos:
             raise ConfigError(f"{path} annotates {name!r} twice")
@@ -127,16 +128,14 @@ def _tube(tube: Any, num_frames: int, offset: int) -> Tube:
         raise ValueError(f"boxes are {boxes.dtype} {boxes.shape}; (n, 4) numbers are needed")
     # They are stored in 8 bits, which x + width leaves.
     boxes = boxes.astype(np.float64)
-    if not np.isfinite(boxes).all() or (boxes < 0).any() or (boxes[:, 2:] == 0).any():
-        raise ValueError("a box with a negative corner, without area, or not finite")
+    if not ((boxes >= 0) & (boxes < _PIXELS)).all() or (boxes[:, 2:] == 0).any():
+        raise ValueError(f"a box with a negative corner, without area, not finite or beyond {_PIXELS} pixels")
     return Tube(first, boxes[: max(0, min(end, num_frames) - first)])
 
 
 def _whole_number(value: Any, what: str) -> int:
     array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise ValueError(f"{what} is {value!r}; one whole number is needed")
-    number = array.item()
-    if number != int(number):
-        raise ValueError(f"{what} is {value!r}; one whole number is needed")
-    return int(number)
+    if array.size != 1 or array.dtype.kind not in "iuf" or array.item() % 1:
+        given = repr(array.item()) if array.size == 1 and array.dtype.kind != "O" else f"{array.dtype} {array.shape}"
+        raise ValueError(f"{what} is {given}; one whole number is needed")
+    return int(array.item())

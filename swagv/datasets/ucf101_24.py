@@ -9,13 +9,17 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from swagv.clips import ABSENT, Video
-from swagv.datasets.dataset import Dataset
-from swagv.datasets.files import token, videos_below
-from swagv.datasets.tubes import AnnotatedVideo, Tube, read_tubes
+from swagv.datasets.dataset import Dataset, folder_at
+from swagv.datasets.files import best_of, token, videos_below
+from swagv.datasets.tubes import VIDEO_NAME, AnnotatedVideo, Tube, read_tubes
+from swagv.decode import Probe
 from swagv.errors import AnnotationError, ConfigError
 
 _INDEXING = ("correct", "off_by_one")
+_SIZE = (240, 320)  # height and width of every video of UCF101, in whose pixels the boxes are
 _LAST_PIXEL = {"x+w": 0, "x+w-1": 1}
 
 
@@ -87,17 +91,16 @@ class Ucf101_24Dataset(Dataset):
         ConfigError
             If a file or folder of the settings is absent or no list of UCF101, or nothing is left.
         """
-        root = Path(self.root)
-        if not self.root or not root.is_dir():
-            raise ConfigError(f"dataset folder not found: {self.root!r}. Set `root` to the folder of UCF101's videos")
-        found, videos = {name: path for path, name in videos_below(root)}, []
+        root, candidates, videos = folder_at(self.root), {}, []
+        for path, name in videos_below(root):
+            candidates.setdefault(name, []).append(path)
         for name in self.names():
-            path = found.get(name.split("/")[1])
+            found = candidates.get(name.split("/")[1])
+            path = best_of(found, root) if found else None
             if path is None and self.only_present:
                 continue
             path = path or root / f"{name}.avi"
-            # The settings change the boxes, not the list.
-            mark = f"{token(path)}:{self.indexing}:{self.last_pixel}" if path.exists() else ABSENT
+            mark = f"{token(path)}:{self._mark(name)}" if found else ABSENT
             videos.append(Video(name, str(path), name.split("/")[0], mark))
         if all(video.token == ABSENT for video in videos):
             raise ConfigError(f"no video of the list in {self.root!r}; looked for names like v_Biking_g01_c01.avi")
@@ -125,18 +128,36 @@ class Ucf101_24Dataset(Dataset):
         """Length of a video, as annotated."""
         return self._annotated[name].num_frames
 
-    def boxes_of(self, video: Video, folder: Path | None) -> Mapping[int, tuple[float, ...]]:
-        """As `Dataset.boxes_of`."""
+    def boxes_of(
+        self, video: Video, folder: Path | None = None, found: Probe | None = None
+    ) -> Mapping[int, tuple[float, ...]]:
+        """As `Dataset.boxes_of`. Where the videos were resized, so are the boxes, which are those of 320x240 pixels."""
         annotated = self._annotated[video.video_id]
         if annotated.problem:
             raise AnnotationError(annotated.problem)
+        scale = np.ones(4)
+        if found is not None:
+            if abs(found.num_frames - annotated.num_frames) > max(2, 0.05 * annotated.num_frames):
+                raise AnnotationError(
+                    f"{annotated.num_frames} frames are annotated and {found.num_frames} are there: not the frame rate "
+                    "that the boxes were made for"
+                )
+            scale = np.array([found.width / _SIZE[1], found.height / _SIZE[0]] * 2)
         tube = _longest(annotated)
         first, boxes = tube.first, tube.boxes.copy()
         boxes[:, 2:] += boxes[:, :2] - _LAST_PIXEL[self.last_pixel]
         if self.indexing == "off_by_one":
             # [sf, ef) of a tube whose frames are sf - 1 to ef - 1: everything one frame late, and one box less.
             first, boxes = first + 1, boxes[:-1]
-        return {first + index: tuple(box) for index, box in enumerate(boxes.tolist())}
+        return {first + index: tuple(box) for index, box in enumerate((boxes * scale).tolist())}
+
+    def _mark(self, name: str) -> str:
+        """Changes with the boxes of one video."""
+        try:
+            boxes = self.boxes_of(Video(name, ""))
+        except AnnotationError as error:
+            return str(error)
+        return hashlib.sha256(repr(boxes).encode()).hexdigest()[:16]
 
     def _passes(self, name: str) -> bool:
         annotated = self._annotated.get(name)
@@ -153,11 +174,11 @@ class Ucf101_24Dataset(Dataset):
             raise ConfigError(f"split list not found: {self.split!r}; set `split` to testlist01.txt or trainlist01.txt")
         # trainlist01.txt gives the number of the class after the name.
         lines = Path(self.split).read_text(encoding="utf-8", errors="replace").split("\n")
-        names = [line.split()[0] for line in lines if line.strip()]
-        wrong = next((name for name in names if not name.endswith(".avi") or name.count("/") != 1), None)
+        names = [line.split()[0].removesuffix(".avi") for line in lines if line.strip()]
+        wrong = next((name for name in names if not VIDEO_NAME.fullmatch(name)), None)
         if wrong is not None or not names:
-            raise ConfigError(f"{self.split}: {wrong!r} is no line of a split list, Biking/v_Biking_g01_c01.avi")
-        return [name.removesuffix(".avi") for name in names]
+            raise ConfigError(f"{self.split}: {wrong!r} is no line of a split list, like Biking/v_Biking_g01_c01.avi")
+        return names
 
 
 @lru_cache(maxsize=2)

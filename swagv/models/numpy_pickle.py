@@ -2,15 +2,76 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from swagv.errors import ConfigError
 
-# What numpy itself puts into a pickle of an array and of a single value; the module that has them is private.
-_MULTIARRAY = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float32(0).__reduce__()[0]}
+# What a damaged or hostile pickle makes the unpickler raise.
+DAMAGE = (
+    pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError,
+)  # fmt: skip
+_PLAIN = "biufcSU"  # kinds of types whose bytes mean nothing but numbers and text
+
+
+class _Builder:
+    """A function that a pickle may call, and to which it can do nothing else."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]):
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise ConfigError("it changes one of numpy's functions; nothing of it was run")
+
+
+class _Dtype:
+    """Stands for a dtype, whose own `__setstate__` believes a pickle that calls raw bytes pointers to objects."""
+
+    def __init__(self, code: str, *_: Any):
+        self.plain = np.dtype(code) if isinstance(code, str) else None
+        if self.plain is None or self.plain.kind not in _PLAIN:
+            raise ConfigError(f"it holds an array of {code!r}; numbers or text are needed")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1]
+        if order not in ("<", ">", "|", "="):
+            raise ConfigError(f"it holds an array of byte order {order!r}")
+        self.plain = self.plain.newbyteorder(order)
+
+
+class _Array(np.ndarray):
+    """An array whose type and size are looked at before its bytes are."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        version, shape, dtype, fortran, data = state
+        # Python 2 wrote bytes as text.
+        data = data.encode("latin1") if isinstance(data, str) else data
+        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes) or not all(isinstance(n, int) for n in shape):
+            raise ConfigError("it holds an array that numpy would not write; nothing of it was run")
+        if min(shape, default=1) < 0 or math.prod(shape) * dtype.plain.itemsize != len(data):
+            raise ConfigError(f"it holds an array of shape {shape} and {len(data)} bytes, which do not go together")
+        super().__setstate__((version, shape, dtype.plain, bool(fortran), data))
+
+
+def _reconstruct(*_: Any) -> _Array:
+    """An empty array; what is in it follows."""
+    return np.ndarray.__new__(_Array, (0,), np.int8)
+
+
+def _scalar(dtype: _Dtype, data: bytes | str) -> np.generic:
+    data = data.encode("latin1") if isinstance(data, str) else data
+    if not isinstance(dtype, _Dtype) or len(data) != dtype.plain.itemsize:
+        raise ConfigError("it holds a number that numpy would not write")
+    return np.frombuffer(data, dtype.plain)[0]
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -20,18 +81,17 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-_ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode} | {
-    (module, name): found
+# What numpy itself puts into a pickle of an array and of a single value.
+_ALLOWED = {
+    ("numpy", "ndarray"): _Builder(_reconstruct),
+    ("numpy", "dtype"): _Builder(_Dtype),
+    ("_codecs", "encode"): _Builder(_encode),
+} | {
+    (module, name): _Builder(found)
     # numpy 2 renamed the module that older pickles name.
     for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-    for name, found in _MULTIARRAY.items()
+    for name, found in (("_reconstruct", _reconstruct), ("scalar", _scalar))
 }
-
-
-# What a damaged or hostile pickle makes the unpickler raise.
-DAMAGE = (
-    pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError,
-)  # fmt: skip
 
 
 class _NumpyUnpickler(pickle.Unpickler):

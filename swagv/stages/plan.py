@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from swagv.clips import ABSENT, ClipSelection, Video, clip_id
-from swagv.decode import Decoder
+from swagv.decode import Decoder, Probe
 from swagv.errors import AnnotationError, DecodeError
 from swagv.manifest import assign_shards
 from swagv.provenance import provenance
@@ -64,10 +64,11 @@ def _clips_of(
     row: dict[str, Any],
     decoder: Decoder,
     selection: ClipSelection,
-    true_boxes: Callable[[], Mapping[int, tuple[float, ...]]],
+    true_boxes: Callable[[Probe], Mapping[int, tuple[float, ...]]],
 ) -> list[dict[str, Any]]:
     try:
-        found, boxes = decoder.probe(row["path"]), true_boxes()
+        found = decoder.probe(row["path"])
+        boxes = true_boxes(found)
     except DecodeError as error:
         return _no_clip(row, "unreadable", str(error))
     except AnnotationError as error:

@@ -1,5 +1,7 @@
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from swagv.datasets.boxes import read_boxes
@@ -40,47 +42,52 @@ def frames(root):
     return root
 
 
-def test_folders_of_images_are_videos(frames, tmp_path_factory):
-    outside = tmp_path_factory.mktemp("outside")
-    for name in ("1.png", "2.png"):
-        (outside / name).write_bytes(b"x")
-    (frames / "linked").symlink_to(outside)
-    (frames / "links").mkdir()
-    for name in ("1.png", "2.png"):
-        (frames / "links" / name).symlink_to(outside / name)
+def test_folders_of_images_are_videos(frames):
     videos = FolderDataset(root=str(frames)).list_videos()
     found = [(video.video_id, video.label) for video in videos]
     assert found == [("jump/b", "jump"), ("run/a", "run"), ("spin/one.2", "spin")]
     assert videos[2].path == str(frames / "spin" / "one.2")
 
 
-def test_the_token_of_a_folder_changes_when_its_images_do(frames):
+def test_links_are_followed_and_circles_end(frames, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    for name in ("1.png", "2.png", "v.mp4"):
+        (outside / name).write_bytes(b"x")
+    (frames / "linked").symlink_to(outside)
+    (frames / "above").symlink_to(frames)
+    (frames / "links").mkdir()
+    for name in ("1.png", "2.png"):
+        (frames / "links" / name).symlink_to(outside / name)
+    (frames / "gone.mp4").symlink_to(outside / "gone.mp4")
+    found = [video.video_id for video in FolderDataset(root=str(frames)).list_videos()]
+    assert found == ["jump/b", "linked/v", "links", "run/a", "spin/one.2"]
+
+
+def test_a_name_that_no_table_can_hold_is_named(root):
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.avi")).write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"caf\\xe9\.avi' is not UTF-8; rename it"):
+        FolderDataset(root=str(root)).list_videos()
+
+
+def test_the_token_of_a_folder_changes_when_images_come_or_go(frames):
     def token():
         (video,) = [v for v in FolderDataset(root=str(frames)).list_videos() if v.video_id == "spin/one.2"]
         return video.token
 
-    folder = frames / "spin" / "one.2"
     tokens = [token(), token()]
-    (folder / "2.PNG").write_bytes(b"longer")
+    (frames / "spin" / "one.2" / "11.png").write_bytes(b"x")
     tokens.append(token())
-    os.utime(folder / "10.jpg", ns=(1, 1))
-    tokens.append(token())
-    (folder / "11.png").write_bytes(b"x")
-    tokens.append(token())
-    (folder / "1.png").unlink()
-    tokens.append(token())
-    (folder / "notes.txt").write_bytes(b"x")
+    (frames / "spin" / "one.2" / "1.png").unlink()
     tokens.append(token())
     assert tokens[0] == tokens[1]
-    assert tokens[5] == tokens[6]
-    assert len(set(tokens)) == 5
+    assert len(set(tokens)) == 3
 
 
 def test_labels_tables_may_name_folders_of_images(frames):
     (frames / "l.csv").write_text("path,label\nspin/one.2/,spinning\nrun/a.mp4,running\n")
     videos = FolderDataset(root=str(frames), labels=str(frames / "l.csv")).list_videos()
     assert [(video.video_id, video.label) for video in videos] == [("run/a", "running"), ("spin/one.2", "spinning")]
-    assert ":" not in videos[1].token
+    assert videos[1].token.startswith("3:")
 
 
 def test_a_folder_and_a_file_of_one_id_are_refused(frames):
@@ -99,7 +106,7 @@ def test_a_folder_without_videos_says_what_counts(tmp_path):
     [
         ("path,label\n.,x\n", "leads out of"),
         ("path,label\n,x\n", "leads out of"),
-        ("path,label\nlinked/1.png,x\n", "leads out of"),
+        ("path,label\n/etc/passwd,x\n", "leads out of"),
         ("file,class\na,b\n", "columns are file,class; need path,label"),
         ("", "columns are absent"),
         ("path,label\n../secret.mp4,x\n", "leads out of"),
@@ -107,7 +114,6 @@ def test_a_folder_without_videos_says_what_counts(tmp_path):
 )
 def test_labels_tables_that_cannot_be_used(root, table, message):
     (root / "l.csv").write_text(table)
-    (root / "linked").symlink_to(root.parent)
     with pytest.raises(ConfigError, match=message):
         FolderDataset(root=str(root), labels=str(root / "l.csv")).list_videos()
 
@@ -140,6 +146,48 @@ def test_boxes_by_video_and_frame_and_a_bad_line(tmp_path):
         path.write_bytes((header + rows).encode("latin1"))
         with pytest.raises(ConfigError, match=message):
             read_boxes(path)
-    (tmp_path / "other.csv").write_text("video,frame\n")
+
+
+def test_boxes_of_a_folder(root):
+    table = root / "boxes.csv"
+    header = "video_id,frame,x_min,y_min,x_max,y_max\n"
+    table.write_text("video,frame\n")
     with pytest.raises(ConfigError, match="need video_id,frame"):
-        FolderDataset(root=str(tmp_path), boxes=str(tmp_path / "other.csv")).list_videos()
+        FolderDataset(root=str(root), boxes=str(table)).list_videos()
+    table.write_text(header + "run/a.mp4,3,1,2,30,40\n")
+    with pytest.raises(ConfigError, match=r"no box of any video .* 'run/a\.mp4'\. Did you mean 'run/a'"):
+        FolderDataset(root=str(root), boxes=str(table)).list_videos()
+    tokens = []
+    for boxes in ("run/a,3,1,2,30,40\n", "run/a,3,1,2,30,40\nelse,1,1,1,1,1\n", "run/a,3,1,2,30,41\n"):
+        table.write_text(header + boxes)
+        dataset = FolderDataset(root=str(root), boxes=str(table))
+        jump, run = dataset.list_videos()
+        assert dataset.boxes_of(jump) == {}
+        assert dataset.boxes_of(run)[3][:3] == (1, 2, 30)
+        tokens.append((jump.token, run.token))
+    assert tokens[0] == tokens[1]
+    assert tokens[1][0] == tokens[2][0]
+    assert tokens[1][1] != tokens[2][1]  # only the video whose boxes changed
+
+
+def test_damaged_tables_give_an_error_or_sound_boxes(tmp_path):
+    rows = "".join(f"v{i % 3},{i},{i}.5,2,{i + 30},40\n" for i in range(20))
+    whole = ("video_id,frame,x_min,y_min,x_max,y_max\n" + rows).encode()
+    rng, outcomes = np.random.default_rng(0), set()
+    for _ in range(1500):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 5)):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "b.csv").write_bytes(damaged[: rng.integers(1, 2 * len(whole))])
+        try:
+            found = read_boxes(tmp_path / "b.csv")
+        except ConfigError:
+            outcomes.add("error")
+            continue
+        outcomes.add("read")
+        for frames in found.values():
+            for frame, (x_min, y_min, x_max, y_max) in frames.items():
+                assert frame >= 0
+                assert x_min <= x_max
+                assert y_min <= y_max
+    assert outcomes == {"error", "read"}

@@ -104,22 +104,24 @@ def test_listed_videos_that_are_not_there_are_marked(root):
     assert {video.label for video in videos} == {"abseiling"}
 
 
-def test_links_count_unless_they_lead_out(root):
+def test_links_are_followed(root):
     outside = root.with_name("outside")
-    write(outside, f"{NAMES[0]}.mp4", "0001.jpg", f"folder/{NAMES[2]}.mp4")
-    write(root, "store/1.mp4")
-    (root / f"{NAMES[0]}.mp4").symlink_to(outside / f"{NAMES[0]}.mp4")
-    (root / "folder").symlink_to(outside / "folder")
-    (root / NAMES[2]).symlink_to(outside)
-    with pytest.raises(ConfigError, match="links out of it do not count"):
-        listed(root)
-    (root / f"{NAMES[1]}.mp4").symlink_to(root / "store" / "1.mp4")
-    (root / f"{NAMES[2]}.mp4").symlink_to(root / f"{NAMES[2]}.mp4")  # to itself
-    assert paths_of(root) == {NAMES[1]: f"{NAMES[1]}.mp4"}
-    # The folder itself may be a link.
-    linked = root.with_name("linked")
-    linked.symlink_to(root)
-    assert set(paths_of(linked)) == {NAMES[1]}
+    write(outside, f"val/{NAMES[0]}.mp4", f"val/abseiling/{NAMES[1]}.mp4")
+    root.mkdir(exist_ok=True)
+    (root / "val").symlink_to(outside / "val")
+    assert paths_of(root) == {NAMES[0]: f"val/{NAMES[0]}.mp4", NAMES[1]: f"val/abseiling/{NAMES[1]}.mp4"}
+
+
+def test_files_and_colour_come_before_optical_flow(root):
+    name = NAMES[0]
+    for first in ("flow", "rawframes"):
+        write(root, *(f"{first}/{name}/{kind}_{number}.jpg" for kind in ("img",) for number in (1, 2)))
+    write(root, f"rgb/{name}/1.jpg", f"rgb/{name}/2.jpg")
+    assert paths_of(root) == {name: f"rgb/{name}"}
+    write(root, f"videos/{name[:11]}.mp4")
+    assert paths_of(root) == {name: f"rgb/{name}"}  # the whole name says more
+    write(root, f"videos/{name}.mp4")
+    assert paths_of(root) == {name: f"videos/{name}.mp4"}
 
 
 @pytest.mark.parametrize(

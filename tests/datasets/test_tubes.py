@@ -92,6 +92,18 @@ class Hostile:
         return (open, ("hacked.txt", "w"))
 
 
+class Pointer:
+    """An array of which numpy's own unpickling would take the bytes for pointers to objects."""
+
+    class Type:
+        def __reduce__(self):
+            return (np.dtype, ("V8", False, True), (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0))
+
+    def __reduce__(self):
+        build, _, _ = np.empty(0).__reduce__()
+        return (build, (np.ndarray, (0,), b"b"), (1, (1,), self.Type(), False, b"A" * 8))
+
+
 def test_files_that_are_no_annotations_are_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     whole = write_mat(tmp_path / "a.mat", (NAME, 60, [entry()])).read_bytes()
@@ -101,6 +113,9 @@ def test_files_that_are_no_annotations_are_one_clear_error(tmp_path, monkeypatch
         "text.mat": (b"hello\n" * 100, "not a readable MATLAB file"),
         "cut.pkl": (pickle.dumps({NAME: {"numf": 3, "annotations": []}})[:-9], "not a pickle of numpy arrays"),
         "evil.pkl": (pickle.dumps({NAME: Hostile()}), r"names (_?io)\.open"),
+        "pointer.pkl": (pickle.dumps({NAME: {"numf": Pointer(), "annotations": []}}), "an array of 'V8'"),
+        "patch.pkl": (b"cnumpy\ndtype\nN}X\x08\x00\x00\x00__call__K\x01s\x86b.", "changes one of numpy's functions"),
+        "short.pkl": (pickle.dumps({NAME: BOXES}).replace(b"K\x14K\x04", b"K\x15K\x04"), "do not go together"),
         "codec.pkl": (b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00hextR.", "encodes text as 'hex'"),
         "list.pkl": (pickle.dumps([1]), "holds a list"),
         "other.pkl": (pickle.dumps({NAME: {"boxes": 1}}), "needs numf and annotations"),

@@ -1,8 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 
 from swagv.clips import ABSENT, ClipSelection, Video
 from swagv.datasets.ucf101_24 import Ucf101_24Dataset
+from swagv.decode import Probe
 from swagv.errors import AnnotationError, ConfigError
 from tests.datasets.test_tubes import BOXES, entry, write_mat
 
@@ -16,7 +19,7 @@ def lists(tmp_path):
     tubes = [[entry(sf=1, ef=20)], [entry(sf=9, ef=28)], [entry(), entry(sf=1, boxes=BOXES[:12])], [entry(sf="x")]]
     annotations = write_mat(tmp_path / "a.mat", *((name, 60, t) for name, t in zip(NAMES, tubes, strict=True)))
     split = tmp_path / "testlist01.txt"
-    split.write_text("".join(f"{name}.avi 3\n" for name in ["Archery/v_Archery_g01_c01", *NAMES]))
+    split.write_text("Archery/v_Archery_g01_c01.avi 3\n" + "".join(f"{name} 3\n" for name in NAMES))
     return {"annotations": str(annotations), "split": str(split)}
 
 
@@ -73,7 +76,30 @@ def test_videos_in_folders_of_classes_flat_and_as_frames(lists, tmp_path):
     assert [video.video_id for video in present] == [NAMES[0], NAMES[1], NAMES[3]]
     other = Ucf101_24Dataset(**lists, root=str(tmp_path), one_tube=False, indexing="off_by_one").list_videos()
     changed = {video.video_id for video in other if video.token != found[video.video_id].token}
-    assert changed == {NAMES[0], NAMES[1], NAMES[3]}  # their boxes are others
+    assert changed == {NAMES[0], NAMES[1]}  # their boxes are others; the last has none
+
+
+def test_boxes_fit_videos_of_another_size_and_no_other_frame_rate(lists):
+    dataset = Ucf101_24Dataset(**lists)
+    video = Video(NAMES[1], "")
+    as_annotated = dataset.boxes_of(video, None, Probe(61, 240, 320))
+    assert as_annotated == dataset.boxes_of(video)
+    larger = dataset.boxes_of(video, None, Probe(60, 480, 640))
+    assert larger[8] == (400, 200, 580, 360)
+    for frames in (24, 56, 64):
+        with pytest.raises(AnnotationError, match=f"60 frames are annotated and {frames} are there"):
+            dataset.boxes_of(video, None, Probe(frames, 240, 320))
+
+
+def test_a_changed_tube_changes_the_token_of_its_video_alone(lists, tmp_path):
+    for name in NAMES[:2]:
+        (tmp_path / f"{name.split('/')[1]}.avi").write_bytes(b"x")
+    before = Ucf101_24Dataset(**lists, root=str(tmp_path)).list_videos()
+    path, stat = tmp_path / "a.mat", (tmp_path / "a.mat").stat()
+    write_mat(path, (NAMES[0], 60, [entry(sf=1, ef=20)]), (NAMES[1], 60, [entry(sf=10, ef=29)]))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 1000))  # as from an older archive
+    after = {video.video_id: video.token for video in Ucf101_24Dataset(**lists, root=str(tmp_path)).list_videos()}
+    assert [video.video_id for video in before if after.get(video.video_id, video.token) != video.token] == [NAMES[1]]
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_a_time_limit_is_a_status(tmp_path):
     write_video(tmp_path / "v.mp4", render_video(0, 0, num_frames=16).frames)
     row = {"video_id": Video("v", "v.mp4").video_id, "path": str(tmp_path / "v.mp4")}
     with Decoder(time_limit=0.0) as decoder:
-        (found,) = _clips_of(row, decoder, ClipSelection(), dict)
+        (found,) = _clips_of(row, decoder, ClipSelection(), lambda found: {})
     assert found["status"] == "unreadable"
     assert "longer than 0 s" in found["detail"]
 
