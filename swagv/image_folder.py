@@ -50,7 +50,11 @@ def frames_in(folder: Path | str) -> tuple[list[Path], str]:
         before, number, after = re.fullmatch("(.*?)([0-9]*)([^0-9]*)", path.name).groups()
         series.setdefault((before, after.lower()), []).append((int(number or 0), path))
     if len(series) > 1:
-        named = {name: found for name, found in series.items() if name[0].lower().rstrip("_- ") in _FRAME_PREFIXES}
+        named = {
+            (before, after): found
+            for (before, after), found in series.items()
+            if before.lower().rstrip("_- ") in _FRAME_PREFIXES and after in IMAGE_SUFFIXES
+        }
         if len(named) != 1:
             names = ", ".join(f"{before}#{after}" for before, after in list(series)[:4])
             raise DecodeError(f"images of {len(series)} series ({names}); which are the frames cannot be told")
