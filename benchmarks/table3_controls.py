@@ -30,13 +30,13 @@ SELECTION = ClipSelection(select="every", boxed=True)
 FRAME = (240, 320)  # of every video of UCF101
 
 
-def clips_of(dataset: Ucf101_24Dataset, geometry: Geometry) -> Iterator[tuple[str, np.ndarray]]:
+def clips_of(dataset: Ucf101_24Dataset, metric: Localisation) -> Iterator[tuple[str, np.ndarray]]:
     """Id and true boxes (T, 4) in the crop of every clip, from the annotated lengths of the videos."""
     for name in dataset.names():
         boxes = dataset.boxes_of(Video(name, ""), None)
         for start in SELECTION.starts(dataset.num_frames(name), boxes):
             truth = [boxes[index] for index in SELECTION.frames_of(start)]
-            yield clip_id(name, start), geometry.boxes(np.array(truth), *FRAME)
+            yield clip_id(name, start), metric.true_boxes(np.array(truth), Geometry(), FRAME)
 
 
 def table(
@@ -49,14 +49,14 @@ def table(
     folder
         Of the annotation files and testlist01.txt.
     """
-    geometry, metric = Geometry(), Localisation()
-    shape = (SELECTION.clip_len, geometry.crop, geometry.crop)
+    metric = Localisation()
+    shape = (SELECTION.clip_len, Geometry().crop, Geometry().crop)
     truth: dict[str, dict[tuple[str, str], np.ndarray]] = {}  # clip_id -> (annotations, indexing) -> boxes
     for file in annotations:
         for indexing in INDEXING:
             lists = {"annotations": str(folder / file), "split": str(folder / "testlist01.txt")}
             dataset = Ucf101_24Dataset(**lists, indexing=indexing)
-            for name, boxes in clips_of(dataset, geometry):
+            for name, boxes in clips_of(dataset, metric):
                 truth.setdefault(name, {})[file, indexing] = boxes
     rows = []
     for control in controls:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from swagv.catalogue import DATASETS, METHODS, METRICS, MODELS
 from swagv.clips import ABSENT
 from swagv.config import Dataset, Evaluation, load_config
-from swagv.errors import AnnotationError, ConfigError, NotApplicable, SwagvError
+from swagv.errors import ConfigError, NotApplicable, SwagvError
 
 _LISTS = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "datasets": DATASETS}
 
@@ -24,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("what", choices=sorted(_LISTS))
     check = commands.add_parser("check", help="check a configuration without running anything")
     check.add_argument("config", help="a YAML file; - reads standard input")
-    check.add_argument("--build", action="store_true", help="also load all weights and tables of boxes")
+    check.add_argument("--build", action="store_true", help="also build the networks and load their weights")
     fetch = commands.add_parser(
         "fetch-weights",
         help="fetch a network's published weights into the cache folder, once",
@@ -67,18 +66,15 @@ def _check(given: argparse.Namespace) -> int:
     if given.build:
         _build_models(evaluation)
     for dataset in evaluation.datasets.values():
-        print(_counted(dataset, given.build))
+        print(_counted(dataset))
     shards = sum(len(dataset.shards) for dataset in evaluation.datasets.values())
     print(f"{given.config}: {shards} shards x {len(evaluation.models)} models x {len(evaluation.methods)} methods")
     return 0
 
 
-def _counted(dataset: Dataset, read_boxes: bool) -> str:
-    """How many videos there are, beside the paper's count; on the way the tables of boxes are read."""
+def _counted(dataset: Dataset) -> str:
+    """How many videos there are, beside the number of clips in the paper."""
     videos = dataset.source.list_videos()
-    if read_boxes and dataset.source.box_tables:
-        with suppress(AnnotationError):  # of this one video; the others are not looked at
-            dataset.source.boxes_of(videos[0], None)
     missing = sum(video.token == ABSENT for video in videos)
     paper = f"; the paper evaluated {dataset.source.paper_clips:,} clips" if dataset.source.paper_clips else ""
     return f"{dataset.name}: {len(videos):,} videos{f', {missing:,} of them missing' if missing else ''}{paper}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, partial
@@ -51,11 +52,6 @@ class Dataset:
         """Shard -> digest of its videos."""
         shards = assign_shards(self.source.list_videos(), self.spec["shards"])
         return {shard: digest(videos) for shard, videos in shards.items()}
-
-    @property
-    def has_boxes(self) -> bool:
-        """Whether localisation can be scored."""
-        return self.source.renders or bool(self.source.box_tables)
 
 
 @dataclass(frozen=True)
@@ -145,12 +141,14 @@ class Evaluation:
             for name, given in config["metrics"].items()
         }
         self._check_pairs()
-        if "localisation" in self.metrics and not any(dataset.has_boxes for dataset in self.datasets.values()):
+        if "localisation" in self.metrics and not any(dataset.source.has_boxes for dataset in self.datasets.values()):
             raise ConfigError(
                 "metrics.localisation needs true boxes and no dataset has any: set a dataset's `boxes`, or leave it out"
             )
 
         self._check_alpha()
+        if list_videos:
+            self._check_alpha_videos()
 
     @property
     def evaluated(self) -> list[Dataset]:
@@ -167,13 +165,27 @@ class Evaluation:
             if not dataset.alpha_for:
                 continue
             other = self.datasets.get(dataset.alpha_for)
-            if other is None or other.alpha_for or not (other.has_boxes and dataset.has_boxes):
+            if other is None or other.alpha_for or not (other.source.has_boxes and dataset.source.has_boxes):
                 raise ConfigError(
                     f"dataset {dataset.name!r}: alpha_for is {dataset.alpha_for!r}; it must name another dataset of "
                     "the configuration that is evaluated, and both need true boxes"
                 )
             if self.alpha_from[other.name] != dataset.name:
                 raise ConfigError(f"two datasets are alpha_for {other.name!r}; one must choose its threshold")
+            if "localisation" not in self.metrics:
+                raise ConfigError(f"dataset {dataset.name!r} is alpha_for another, but metrics has no localisation")
+            if dataset.spec["geometry"] != other.spec["geometry"]:
+                raise ConfigError(f"dataset {dataset.name!r} needs the geometry of {other.name!r}, its alpha_for")
+
+    def _check_alpha_videos(self) -> None:
+        """A threshold is chosen on other videos than it is judged on."""
+        for name, chooser in self.alpha_from.items():
+            shared = set(self.datasets[name].source.list_videos()) & set(self.datasets[chooser].source.list_videos())
+            if shared:
+                raise ConfigError(
+                    f"dataset {chooser!r} is alpha_for {name!r}, and {len(shared)} videos are in both, "
+                    f"{min(video.video_id for video in shared)} among them"
+                )
 
     def _check_pairs(self) -> None:
         for dataset in self.datasets.values():
@@ -292,13 +304,18 @@ def _dataset(name: str, given: Mapping[str, Any]) -> Dataset:
     cls = DATASETS.load(given["type"])
     if not (isinstance(cls, type) and issubclass(cls, datasets.Dataset)):
         raise ConfigError(f"dataset {name!r}: {given['type']!r} is not a swagv Dataset")
-    own = {key: value for key, value in given.items() if key not in _SHARED_KEYS}
+    own = {key: _at_home(value) for key, value in given.items() if key not in _SHARED_KEYS}
     settings = settings_of(cls, f"dataset {name!r}", own)
     source = cls(**settings)
     clips = settings_of(ClipSelection, f"clips of dataset {name!r}", given.get("clips", {}))
     geometry = settings_of(Geometry, f"geometry of dataset {name!r}", given.get("geometry", {}))
     spec = {"dataset": {"object": DATASETS.path(given["type"]), "settings": settings}, "shards": given["shards"]}
     return Dataset(name, source, spec | {"clips": clips, "geometry": geometry}, given.get("alpha_for", ""))
+
+
+def _at_home(value: Any) -> Any:
+    """A path ``~/videos`` as a shell would read it."""
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value
 
 
 def _model(name: str, given: Mapping[str, Any]) -> Model:

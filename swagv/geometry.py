@@ -18,10 +18,6 @@ class Geometry:
         keeps the aspect ratio.
     crop
         Side of the square cut from the centre, in pixels.
-    truncate_boxes
-        Drop the fractions of true boxes, towards zero, once they are mapped.
-    clip_boxes
-        Cut true boxes to what the crop shows; one of which nothing is left is no box.
 
     Notes
     -----
@@ -32,8 +28,6 @@ class Geometry:
 
     resize: tuple[int, int] | int = (128, 171)
     crop: int = 112
-    truncate_boxes: bool = True
-    clip_boxes: bool = False
 
     def __post_init__(self) -> None:
         sides = [self.resize] if isinstance(self.resize, int) else list(self.resize)
@@ -74,19 +68,12 @@ class Geometry:
     def boxes(self, boxes: np.ndarray, height: int, width: int) -> np.ndarray:
         """Map boxes (..., 4) as x_min, y_min, x_max, y_max of a height x width video into the crop.
 
-        By default the result is truncated and not clipped to the crop, as the paper's error rates imply. NaN marks a
-        frame without a box and stays NaN.
+        Nothing is rounded or clipped to the crop. NaN marks a frame without a box and stays NaN.
         """
         resized_height, resized_width = self.resized(height, width)
         y, x = self.offset(height, width)
         scale = np.array([resized_width / width, resized_height / height] * 2)
-        mapped = np.asarray(boxes, np.float64) * scale - np.array([x, y, x, y])
-        if self.truncate_boxes:
-            mapped = np.trunc(mapped)
-        if self.clip_boxes:
-            outside = (mapped[..., 2:] < 0).any(-1) | (mapped[..., :2] > self.crop - 1).any(-1)
-            mapped = np.where(outside[..., None], np.nan, np.clip(mapped, 0, self.crop - 1))
-        return mapped
+        return np.asarray(boxes, np.float64) * scale - np.array([x, y, x, y])
 
 
 def _bilinear_taps(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from swagv.figures import curves_svg
+from swagv.geometry import Geometry
 from swagv.metrics.insertion_deletion import InsertionDeletion
 from swagv.metrics.localisation import Localisation
 from swagv.publish import publish
@@ -30,6 +31,7 @@ _TITLES = {
     "loc_error_mean_oracle": "mean, oracle ↓",
     "loc_error_energy_oracle": "energy, oracle ↓",
 }
+_CLIP = ["dataset", "clip_id"]
 _MAX_ROWS = 200  # of a list of videos; there may be thousands, and the manifests have them all
 _HIGHER_IS_BETTER = InsertionDeletion.higher_is_better | Localisation.higher_is_better
 
@@ -55,6 +57,7 @@ def write_report(
     predictions: Sequence[Path],
     examples: Sequence[Example],
     paper_clips: Mapping[str, int],
+    alpha_from: Mapping[str, str],
     max_clips: int = 4,
     provenance: Mapping[str, object],
 ) -> None:
@@ -72,6 +75,8 @@ def write_report(
         Where frames and explanations of the filmstrips are.
     paper_clips
         Dataset -> clips that the paper evaluated, 0 for none, to stand beside the counts.
+    alpha_from
+        Dataset -> the one that chooses its localisation threshold and is evaluated for nothing else.
     max_clips
         Clips shown for each dataset, of different labels where there are that many.
     provenance
@@ -80,6 +85,7 @@ def write_report(
     scored = {metric: _concat(paths) for metric, paths in clip_tables.items()}
     plans = pd.concat([read_table(path).assign(dataset=path.parts[-3]) for path in manifests], ignore_index=True)
     predicted = _concat(predictions)
+    evaluated = predicted[~predicted.dataset.isin(list(alpha_from.values()))]
     problems = _problems(plans, predicted)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -94,10 +100,10 @@ def write_report(
         ],
         headlines=_headlines(read_table(insertion_deletion)) if insertion_deletion else [],
         curves=_curves(scored["insertion_deletion"]) if insertion_deletion else [],
-        strips=_strips(examples, predicted, max_clips),
-        accuracy=_accuracy(predicted),
-        clip_count=predicted[predicted.status == "ok"].clip_id.nunique(),
-        data=_data(plans, predicted, paper_clips),
+        strips=_strips(examples, evaluated, max_clips),
+        accuracy=_accuracy(evaluated),
+        clip_count=len(evaluated[evaluated.status == "ok"].drop_duplicates(_CLIP)),
+        data=_data(plans, predicted, paper_clips, alpha_from),
         problems=problems.to_dict("records")[:_MAX_ROWS],
         problem_count=len(problems),
         problem_counts=problems.status.value_counts().sort_index().to_dict(),
@@ -113,8 +119,11 @@ def _concat(paths: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([read_table(path) for path in paths], ignore_index=True)
 
 
-def _data(plans: pd.DataFrame, predicted: pd.DataFrame, paper_clips: Mapping[str, int]) -> list[dict]:
+def _data(
+    plans: pd.DataFrame, predicted: pd.DataFrame, paper_clips: Mapping[str, int], alpha_from: Mapping[str, str]
+) -> list[dict]:
     """For each dataset, its videos and what became of them, beside the paper's number of clips."""
+    chooses = {chooser: dataset for dataset, chooser in alpha_from.items()}
     ready = predicted[predicted.status == "ok"].groupby("dataset").clip_id.nunique()
     return [
         {
@@ -123,18 +132,21 @@ def _data(plans: pd.DataFrame, predicted: pd.DataFrame, paper_clips: Mapping[str
             "missing": int((rows.status == "missing").sum()),
             "clips": int(ready.get(dataset, 0)),
             "paper_clips": paper_clips.get(dataset, 0),
+            "alpha_for": chooses.get(dataset, ""),
         }
         for dataset, rows in plans.groupby("dataset", sort=False)
     ]
 
 
 def _problems(plans: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """Clips that no model could be given: video_id, status and, where it is longer than that, detail."""
-    planned = plans.loc[plans.status != "ok", ["clip_id", "video_id", "status", "detail"]]
-    late = predicted.groupby("clip_id").filter(lambda rows: (rows.status != "ok").all()).drop_duplicates("clip_id")
-    late = late[~late.clip_id.isin(planned.clip_id)]
+    """Clips that no model could be given: dataset, video_id, status and, where it is longer than that, detail."""
+    planned = plans.loc[plans.status != "ok", [*_CLIP, "video_id", "status", "detail"]]
+    late = predicted[(predicted.status != "ok").groupby([predicted[key] for key in _CLIP]).transform("all")]
+    late = late.drop_duplicates(_CLIP)
+    known = pd.MultiIndex.from_frame(planned[_CLIP])
+    late = late[~pd.MultiIndex.from_frame(late[_CLIP]).isin(known)]
     status, detail = late.status.str.split(": ", n=1).str[0], late.status.str.split(": ", n=1).str[1].fillna("")
-    late = pd.DataFrame({"clip_id": late.clip_id, "video_id": late.clip_id, "status": status, "detail": detail})
+    late = late[_CLIP].assign(video_id=late.clip_id, status=status, detail=detail)
     return pd.concat([planned, late], ignore_index=True)
 
 
@@ -213,7 +225,8 @@ def _strips(examples: Sequence[Example], predicted: pd.DataFrame, max_clips: int
 def _strip(clip_id: str, examples: Sequence[Example], predicted: pd.DataFrame) -> dict:
     store = open_store(examples[0].clips)
     index = store.attrs["clip_ids"].index(clip_id)
-    frames, boxes = store["frames"][index], store["boxes"][index]
+    frames, geometry = store["frames"][index], Geometry(**store.attrs["spec"]["geometry"])
+    boxes = geometry.boxes(store["boxes"][index], *store.attrs["sizes"][index])
     which = [round(t * (len(frames) - 1) / 3) for t in range(4)]
     said = {row["model"]: f"{row['top1_name']}, p = {row['p_top1']:.2f}" for row in predicted.to_dict("records")}
     models: dict[str, list[dict]] = {}

@@ -11,21 +11,23 @@ import pandas as pd
 from swagv.metrics.localisation import ALPHAS
 
 CELL = ["dataset", "model", "method"]
+# Of one cell: metric -> its values, one a clip, and further columns of the summary.
+_Metrics = dict[str, tuple[np.ndarray, dict[str, float]]]
 # How the status of a clip begins, and the one metric of a cell, whose method and network do not go together.
 NOT_APPLICABLE = "not_applicable"
 
 
 def summarise_insertion_deletion(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
-    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha of the per-clip table.
+    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, … of the per-clip table.
 
     A cell without one scored clip is one row, n = 0, of the metric ``not_applicable`` where method and network do not
     go together, else ``none``.
     """
 
-    def metrics(cell: pd.DataFrame) -> dict[str, tuple[np.ndarray, float | None]]:
+    def metrics(cell: pd.DataFrame) -> _Metrics:
         deletion, insertion = cell.deletion_auc.to_numpy(float), cell.insertion_auc.to_numpy(float)
         values = {"deletion_auc": deletion, "insertion_auc": insertion, "joint": deletion + 1 - insertion}
-        return {name: (value, None) for name, value in values.items()}
+        return {name: (value, {}) for name, value in values.items()}
 
     return _summarise(clips, metrics, resamples)
 
@@ -34,6 +36,8 @@ def summarise_localisation(
     clips: pd.DataFrame, resamples: int = 2000, alpha_from: Mapping[str, str] | None = None
 ) -> list[dict]:
     """As `summarise_insertion_deletion`, errors in percent, with the alpha that each rests on.
+
+    `alpha_clips` counts the clips of another dataset that chose it.
 
     ``loc_error_{rule}`` takes an alpha that was chosen on other videos: on those of another dataset where `alpha_from`
     names one; else each half of the videos takes that of the other half, and `alpha` stays empty. It is left out where
@@ -48,7 +52,7 @@ def summarise_localisation(
     alpha_from = alpha_from or {}
     choosing = {key: cell[cell.status == "ok"] for key, cell in clips.groupby(CELL) if key[0] in alpha_from.values()}
 
-    def metrics(cell: pd.DataFrame) -> dict[str, tuple[np.ndarray, float | None]]:
+    def metrics(cell: pd.DataFrame) -> _Metrics:
         dataset, model, method = cell[CELL].iloc[0]
         other = choosing.get((alpha_from.get(dataset), model, method))
         videos, result = video_of(cell), {}
@@ -57,11 +61,12 @@ def summarise_localisation(
             if dataset in alpha_from:
                 if other is not None and len(other):
                     best = hits_of(other, rule).mean(0).argmax()
-                    result[f"loc_error_{rule}"] = 100.0 * ~hits[:, best], float(alphas[best])
+                    chosen = {"alpha": float(alphas[best]), "alpha_clips": len(other)}
+                    result[f"loc_error_{rule}"] = 100.0 * ~hits[:, best], chosen
             elif len(set(videos)) > 1:
-                result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos), None
+                result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos), {}
             best = hits.mean(0).argmax()
-            result[f"loc_error_{rule}_oracle"] = 100.0 * ~hits[:, best], float(alphas[best])
+            result[f"loc_error_{rule}_oracle"] = 100.0 * ~hits[:, best], {"alpha": float(alphas[best])}
         return result
 
     return _summarise(clips[~clips.dataset.isin(list(alpha_from.values()))], metrics, resamples)
@@ -128,7 +133,7 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, resamples: int, s
 
 def _summarise(
     clips: pd.DataFrame,
-    metrics: Callable[[pd.DataFrame], dict[str, tuple[np.ndarray, float | None]]],
+    metrics: Callable[[pd.DataFrame], _Metrics],
     resamples: int,
 ) -> list[dict]:
     rows = []
@@ -141,9 +146,9 @@ def _summarise(
             unfit = cell.status.str.startswith(NOT_APPLICABLE).any()
             rows.append(names | {"metric": NOT_APPLICABLE if unfit else "none"} | counts)
             continue
-        for metric, (values, alpha) in metrics(good).items():
+        for metric, (values, more) in metrics(good).items():
             seed = int.from_bytes(hashlib.sha256("/".join([*key, metric]).encode()).digest()[:8], "big")
             low, high = bootstrap_interval(values, video_of(good), resamples, seed)
-            found = {"mean": values.mean(), "ci_low": low, "ci_high": high, "alpha": alpha}
+            found = {"mean": values.mean(), "ci_low": low, "ci_high": high} | more
             rows.append(names | {"metric": metric} | counts | found)
     return rows

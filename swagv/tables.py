@@ -49,7 +49,7 @@ LOCALISATION = _schema(
 SUMMARY = _schema(
     _CELL,
     {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
-    {"alpha": _NUMBER},  # of localisation, where one alpha serves all clips
+    {"alpha": _NUMBER, "alpha_clips": pa.int64()},  # of localisation: one alpha for all clips, and how many chose it
 )
 
 

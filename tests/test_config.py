@@ -157,6 +157,19 @@ def test_a_dataset_that_only_chooses_thresholds():
     evaluation = Evaluation(config)
     assert [dataset.name for dataset in evaluation.evaluated] == ["demo"]
     assert evaluation.alpha_from == {"demo": "train"}
+    for change, message in (
+        (
+            {"datasets": {"demo": demo, "train": demo | {"alpha_for": "demo"}}},
+            "6 videos are in both, circle_0003 among",
+        ),
+        (
+            {"datasets": {"demo": demo, "train": demo | {"seed": 1, "alpha_for": "demo", "geometry": {"resize": 120}}}},
+            "'train' needs the geometry of 'demo'",
+        ),
+        ({"metrics": {"insertion_deletion": {}}}, "but metrics has no localisation"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Evaluation(config | change)
     config["datasets"]["third"] = config["datasets"]["train"]
     with pytest.raises(ConfigError, match="two datasets are alpha_for 'demo'"):
         Evaluation(config)

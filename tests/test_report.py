@@ -29,6 +29,7 @@ def summary_rows(metrics: dict[str, tuple[float, float]]) -> list[dict]:
     return [
         {"dataset": "d", "model": "m", "method": method, "metric": metric, "n": 3, "n_failed": 1}
         | {"mean": value, "ci_low": value - 0.01, "ci_high": value + 0.01}
+        | ({"alpha": 0.35, "alpha_clips": 1234} if "loc" in metric else {"alpha": None, "alpha_clips": None})
         for metric, values in metrics.items()
         for method, value in zip(METHODS, values, strict=True)
     ]
@@ -53,7 +54,8 @@ def run(tmp_path):
 
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (3, 16, 8, 10, 3), dtype=np.uint8)
-    clips = save_store(tmp_path / "clips" / "s0.zarr", {}, frames=frames, boxes=np.full((3, 16, 4), 2, np.float32))
+    stored = {"sizes": [[8, 10]] * 3, "spec": {"geometry": {"resize": [8, 10], "crop": 8}}}
+    clips = save_store(tmp_path / "clips" / "s0.zarr", stored, frames=frames, boxes=np.full((3, 16, 4), 2, np.float32))
     status = {"centre": ["ok"] * 3, "swagv_i": ["one segment", "ok", "ok"]}
     examples = [
         Example("d", "m", method, clips, save_store(tmp_path / method / "s0.zarr", {"status": status[method]},
@@ -69,6 +71,8 @@ def run(tmp_path):
     broken = {"clip_id": "x@000000", "video_id": "x", "label": "0", "status": "unreadable", "detail": BROKEN}
     planned[1]["detail"] = "3 damaged frames"
     said.append(said[0] | {"clip_id": "late@000000", "status": "unreadable: decord: 3 of 16 frames"})
+    # A clip of the same name in the data that only chooses thresholds, where another network had it.
+    said += [said[0] | {"dataset": "t", "top1": 1}, said[0] | {"dataset": "t", "model": "n", "status": "bad"}]
     games = {"deletion_auc": (0.4, 0.2), "insertion_auc": (0.6, 0.8), "joint": (0.8, 0.4)}
     return {
         "insertion_deletion": table("id.parquet", summary_rows(games)),
@@ -79,10 +83,14 @@ def run(tmp_path):
             ],
             "localisation": [table("no_box.parquet", [clip_rows("centre", 0)[0] | {"status": "no_true_box"}])],
         },
-        "manifests": [table("d/manifest/s0.parquet", [*planned, broken])],
+        "manifests": [
+            table("d/manifest/s0.parquet", [*planned, broken]),
+            table("t/manifest/s0.parquet", [planned[0], broken | {"status": "missing", "detail": ""}]),
+        ],
         "predictions": [table("predictions.parquet", said)],
         "examples": examples,
         "paper_clips": {"d": 18_362},
+        "alpha_from": {"d": "t"},
         "provenance": {"note": "<script>alert(1)</script>", "versions": {"torch": "2.x"}},
     }
 
@@ -121,12 +129,18 @@ def test_failures_and_broken_videos_are_counted(page):
     assert "3 damaged frames" in page
     assert "NaN attribution" in page
     assert "no_true_box" in page
-    assert "3 clips evaluated, 2 set aside" in page
+    assert "3 clips evaluated, 3 set aside" in page
 
 
 def test_the_clips_stand_beside_the_papers(page):
     numbers = "".join(f'<td class="number">{number}</td>' for number in ("4", "0", "3", "18,362"))
     assert f"<tr><td>d</td>{numbers}</tr>" in page
+    numbers = "".join(f'<td class="number">{number}</td>' for number in ("2", "1", "1", "–"))
+    assert f"<tr><td>t<small>only chooses the threshold α for d</small></td>{numbers}</tr>" in page
+
+
+def test_the_threshold_stands_below_the_error_it_gives(page):
+    assert "<small>25.0 to 25.0</small><small>α 0.35, of 1,234 clips</small>" in page
 
 
 def test_a_long_list_of_problems_is_cut_and_says_so(run, tmp_path):
@@ -137,8 +151,8 @@ def test_a_long_list_of_problems_is_cut_and_says_so(run, tmp_path):
     write_report(tmp_path / "long.html", **run)
     page = (tmp_path / "long.html").read_text(encoding="utf-8")
     assert page.count("<td>missing</td>") == 199
-    assert "300 × missing" in page
-    assert "The first 200 of 302; the manifests list them all." in page
+    assert "301 × missing" in page
+    assert "The first 200 of 303; the manifests list them all." in page
 
 
 def test_accuracy_is_that_of_the_top_class(page):

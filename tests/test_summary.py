@@ -63,12 +63,13 @@ def test_alpha_from_another_dataset_by_hand():
     rows = summarise_localisation(clips, 100, {"test": "train"})
     assert {row["dataset"] for row in rows} == {"test"}
     found = {(row["method"], row["metric"]): (row["mean"], row["alpha"], row["n"]) for row in rows}
+    assert {row.get("alpha_clips") for row in rows} == {3, None}
     assert found["x", "loc_error_value"] == (pytest.approx(200 / 3), 0.05, 3)
     assert found["x", "loc_error_mean"] == (pytest.approx(200 / 3), 0.5, 3)
     assert found["x", "loc_error_value_oracle"] == (pytest.approx(100 / 3), 0, 3)
     assert found["y", "loc_error_value_oracle"] == (0, 0, 1)
     assert ("y", "loc_error_value") not in found  # no clip was left to choose on
-    alone = {row["metric"]: row["alpha"] for row in summarise_localisation(clips, 100) if row["dataset"] == "test"}
+    alone = {row["metric"]: row.get("alpha") for row in summarise_localisation(clips, 100) if row["dataset"] == "test"}
     assert alone["loc_error_value"] is None
 
 

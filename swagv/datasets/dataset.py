@@ -28,9 +28,9 @@ class Dataset:
     paper_clips: ClassVar[int] = 0
 
     @property
-    def box_tables(self) -> list[str]:
-        """Files that the true boxes come from; empty without boxes, and where they are rendered with the videos."""
-        return []
+    def has_boxes(self) -> bool:
+        """Whether localisation can be scored."""
+        return False
 
     def list_videos(self) -> list[Video]:
         """All videos, by id. Nothing is opened."""

@@ -41,9 +41,9 @@ class FolderDataset(Dataset):
     boxes: str = ""
 
     @property
-    def box_tables(self) -> list[str]:
-        """As `Dataset.box_tables`."""
-        return [self.boxes] if self.boxes else []
+    def has_boxes(self) -> bool:
+        """As `Dataset.has_boxes`."""
+        return bool(self.boxes)
 
     @cached_property
     def _boxes(self) -> Mapping[str, Mapping[int, tuple[float, ...]]]:

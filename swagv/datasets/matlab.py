@@ -40,11 +40,14 @@ def _print(path: str, variables: Sequence[str]) -> None:
 
     from scipy.io import loadmat
 
-    limit = 4 << 30  # of memory: a few bytes of a damaged file may ask for any amount
+    limit = 2 << 30  # of memory: a few bytes of a damaged file may ask for any amount
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     found = loadmat(path, variable_names=variables, simplify_cells=True)
     # In one piece: json.dump to a file takes ten times as long.
-    sys.stdout.write(json.dumps({name: found[name] for name in variables if name in found}, default=_plain))
+    text = json.dumps({name: found[name] for name in variables if name in found}, default=_plain)
+    if len(text) > 200 << 20:  # the real ones are 12 MB
+        sys.exit("more than 200 MB of values")
+    sys.stdout.write(text)
 
 
 def _plain(value: Any) -> Any:

@@ -30,6 +30,11 @@ class RenderedDataset(Dataset):
         if self.seed < 0 or self.videos < 1:
             raise ValueError(f"seed={self.seed}, videos={self.videos}: need a seed from 0 and at least 1 video")
 
+    @property
+    def has_boxes(self) -> bool:
+        """As `Dataset.has_boxes`."""
+        return True
+
     def boxes_of(
         self, video: Video, folder: Path | None = None, found: Probe | None = None
     ) -> Mapping[int, tuple[float, ...]]:

@@ -74,9 +74,9 @@ class Ucf101_24Dataset(Dataset):
             )
 
     @property
-    def box_tables(self) -> list[str]:
-        """As `Dataset.box_tables`."""
-        return [self.annotations]
+    def has_boxes(self) -> bool:
+        """As `Dataset.has_boxes`."""
+        return True
 
     @cached_property
     def _annotated(self) -> dict[str, AnnotatedVideo]:

@@ -8,6 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from swagv.geometry import Geometry
+
 ALPHAS = {
     "value": np.arange(20) * 0.05,
     "mean": np.arange(21) * 0.5,
@@ -29,7 +31,11 @@ class Localisation:
         What a frame in which nothing survives counts as: ``"whole_frame"``, a box of everything, or ``"no_box"``, an
         IoU of 0.
     inclusive
-        Whether the far edges of boxes are their last pixels, so that widths are ``x_max - x_min + 1``.
+        Whether the far edges of true boxes are their last pixels, so that widths are ``x_max - x_min + 1``.
+    truncate_boxes
+        Drop the fractions of true boxes, towards zero, once `true_boxes` has mapped them.
+    clip_boxes
+        Cut true boxes there to what the crop shows; one of which nothing is left is no box.
 
     Notes
     -----
@@ -46,6 +52,8 @@ class Localisation:
     largest_component: bool = False
     empty_frame: str = "whole_frame"
     inclusive: bool = True
+    truncate_boxes: bool = True
+    clip_boxes: bool = False
 
     def __post_init__(self) -> None:
         if self.empty_frame not in ("whole_frame", "no_box"):
@@ -75,6 +83,16 @@ class Localisation:
             raise ValueError(f"boxes {boxes.shape} do not fit the attribution {attribution.shape}; need N,T,4")
         found = [self.of_clip(one, truth) for one, truth in zip(attribution, boxes, strict=True)]
         return {name: np.stack([row[name] for row in found]) for name in found[0]}
+
+    def true_boxes(self, boxes: np.ndarray, geometry: Geometry, size: tuple[int, int]) -> np.ndarray:
+        """Boxes (T, 4) in pixels of a video of `size` (height, width) as (T, 4) in pixels of the map; NaN for none."""
+        mapped = geometry.boxes(boxes, *size)
+        if self.truncate_boxes:
+            mapped = np.trunc(mapped)
+        if self.clip_boxes:
+            outside = (mapped[..., 2:] < 0).any(-1) | (mapped[..., :2] > geometry.crop - 1).any(-1)
+            mapped = np.where(outside[..., None], np.nan, np.clip(mapped, 0, geometry.crop - 1))
+        return mapped
 
     def of_clip(self, attribution: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
         """Hits of one clip.
@@ -125,7 +143,8 @@ class Localisation:
             raise ValueError("no frame of this clip has a true box")
         result = {}
         for rule, (found, empty) in predicted.items():
-            overlap = iou(found[:, boxed], boxes[boxed][None], self.inclusive)
+            found = found[:, boxed] if self.inclusive else found[:, boxed] + np.array([0, 0, 1, 1])
+            overlap = iou(found, boxes[boxed][None], self.inclusive)
             if self.empty_frame == "no_box":
                 overlap = np.where(empty[:, boxed], 0.0, overlap)
             result[f"hits_{rule}"] = overlap.mean(-1) > self.iou_threshold

@@ -18,7 +18,9 @@ from swagv.tables import read_rows
 
 
 def decode(manifest: Path, out: Path, spec: dict[str, Any], time_limit: float) -> None:
-    """Write a clip store: ``frames`` (n,T,H,W,3) uint8 and ``boxes`` (n,T,4) float32, NaN for no box.
+    """Write a clip store: ``frames`` (n,T,H,W,3) uint8 and, in pixels of the video, ``boxes`` (n,T,4), NaN for none.
+
+    The attribute ``sizes`` has height and width of each video, to which the boxes belong.
 
     Each video is decoded once, and no more frames are in memory than 64 clips hold.
 
@@ -28,11 +30,12 @@ def decode(manifest: Path, out: Path, spec: dict[str, Any], time_limit: float) -
         Geometry and clip length.
     """
     rows = read_rows(manifest)
-    geometry, clip_len = Geometry(**spec["geometry"]), spec["clips"]["clip_len"]
-    crops: list[np.ndarray | None] = [None] * len(rows)
-    readers = [""] * len(rows)
+    geometry, clip_len = Geometry(**spec["geometry"]), spec["clip_len"]
+    boxes: list[np.ndarray | None] = [None] * len(rows)
+    readers, sizes = [""] * len(rows), [[0, 0] for _ in rows]
+    attributes = {"readers": readers, "sizes": sizes, "spec": spec}
     with (
-        create_store(out, [row["clip_id"] for row in rows], {"readers": readers, "spec": spec}) as store,
+        create_store(out, [row["clip_id"] for row in rows], attributes) as store,
         Decoder(time_limit) as decoder,
     ):
 
@@ -43,13 +46,12 @@ def decode(manifest: Path, out: Path, spec: dict[str, Any], time_limit: float) -
                     store.status[index] = clip
                     yield None
                     continue
-                row = rows[index]
-                readers[index] = clip.reader
-                crops[index] = _boxes_of(row, clip_len, geometry, clip.size)
+                readers[index], sizes[index] = clip.reader, list(clip.size)
+                boxes[index] = np.array(rows[index]["boxes"] or [(np.nan,) * 4] * clip_len)
                 yield clip.frames
 
         store.write("frames", frames(), "uint8")
-        store.write("boxes", crops, "float32", missing=np.nan)
+        store.write("boxes", boxes, "float32", missing=np.nan)
 
 
 def _clips_of_all(
@@ -83,9 +85,3 @@ def _clips_of(
             else:
                 held[index] = frame
         yield problem if clip[-1] not in held else Frames.of([held[index] for index in clip])
-
-
-def _boxes_of(row: dict[str, Any], clip_len: int, geometry: Geometry, size: tuple[int, int]) -> np.ndarray:
-    """Boxes (T, 4) of a clip whose decoded frames have `size`: the manifest's is that before a rotation."""
-    boxes = row["boxes"] or [(np.nan,) * 4] * clip_len
-    return geometry.boxes(np.array(boxes), *size).astype(np.float32)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from swagv.geometry import Geometry
 from swagv.metrics.localisation import Localisation
 from swagv.provenance import provenance
 from swagv.stores import ok_rows, open_store
@@ -20,16 +21,18 @@ def localisation(clips: Path, explanations: Path, out: Path, key: dict[str, str]
     ----------
     key
         dataset, model, method and shard, written into every row.
+    spec
+        The metric's settings and the dataset's geometry.
     """
     store, maps = open_store(clips), open_store(explanations)
-    metric = Localisation(**spec["metric"])
+    metric, geometry = Localisation(**spec["metric"]), Geometry(**spec["geometry"])
     status, good = ok_rows(store, maps)
     rows = [
         key | {"clip_id": clip_id, "status": value}
         for clip_id, value in zip(store.attrs["clip_ids"], status, strict=True)
     ]
     for index in good:
-        boxes = store["boxes"][index]
+        boxes = metric.true_boxes(store["boxes"][index], geometry, store.attrs["sizes"][index])
         if not np.isfinite(boxes).all(-1).any():
             rows[index]["status"] = "no_true_box"
             continue

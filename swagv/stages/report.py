@@ -18,6 +18,7 @@ def report(
     clips: Sequence[Path],
     explanations: Sequence[Path],
     paper_clips: Mapping[str, int],
+    alpha_from: Mapping[str, str],
 ) -> None:
     """Write the report.
 
@@ -30,6 +31,8 @@ def report(
         ``{dataset}/clips/{shard}.zarr``.
     paper_clips
         Dataset -> clips that the paper evaluated, 0 for none.
+    alpha_from
+        Dataset -> the one that chooses its localisation threshold.
     """
     frames = {(path.parts[-3], path.name): path for path in clips}
     examples = [
@@ -49,6 +52,7 @@ def report(
         predictions=predictions,
         examples=examples,
         paper_clips=paper_clips,
+        alpha_from=alpha_from,
         provenance=_provenance([*manifests, *predictions, *clip_tables, *summaries]),
     )
 

@@ -16,7 +16,7 @@ _SUMMARISE = {"insertion_deletion": summarise_insertion_deletion, "localisation"
 
 
 def summarise(tables: Sequence[Path], out: Path, metric: str, spec: dict[str, Any]) -> None:
-    """Write rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha.
+    """Write rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha, alpha_clips.
 
     The provenance repeats the settings (method and model cards) of each ``dataset/model/metric/method``.
     """

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import regionprops
 
+from swagv.geometry import Geometry
 from swagv.metrics.localisation import ALPHAS, Localisation, _as_threshold, boxes_above, iou, largest_boxes_above
 
 
@@ -71,6 +72,9 @@ def test_switches_of_empty_frames_widths_and_components():
     assert (none["empty_frames_value"] == whole["empty_frames_value"]).all()
     assert iou(np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 3, 1])) == 4 / 8
     assert iou(np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 3, 1]), inclusive=False) == 1 / 3
+    # Half-open true boxes: the whole map is the whole frame, whatever the convention.
+    half_open, strict = np.tile([0.0, 0, 64, 64], (2, 1)), Localisation(inclusive=False, iou_threshold=0.99)
+    assert strict.of_clip(np.ones_like(heat), half_open)["hits_mean"][0]
     spread = np.zeros((1, 64, 64))
     spread[0, 10:40, 10:40], spread[0, 63, 63] = 1, 1
     truth = np.array([[10.0, 10, 39, 39]])
@@ -79,6 +83,18 @@ def test_switches_of_empty_frames_widths_and_components():
     for wrong in ({"empty_frame": "x"}, {"iou_threshold": 1.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Localisation(**wrong)
+
+
+def test_true_boxes_are_truncated_or_not_and_clipped_or_not():
+    box = np.array([[0.0, 0.0, 319.0, 239.0], [0.0, 0.0, 40.0, 200.0], [61.0, 20.0, 62.0, 22.0], [np.nan] * 4])
+    mapped = Localisation().true_boxes(box, Geometry(), (240, 320))
+    assert mapped[0].tolist() == [-30, -8, 140, 119]
+    assert mapped[2].tolist() == [2, 2, 3, 3]
+    exact = Localisation(truncate_boxes=False).true_boxes(box, Geometry(), (240, 320))
+    assert np.array_equal(exact, Geometry().boxes(box, 240, 320), equal_nan=True)
+    clipped = Localisation(clip_boxes=True).true_boxes(box, Geometry(), (240, 320))
+    assert clipped[0].tolist() == [0, 0, 111, 111]
+    assert np.isnan(clipped[[1, 3]]).all()  # the second lies outside the crop
 
 
 corner = st.integers(0, 8)

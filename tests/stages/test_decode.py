@@ -13,7 +13,7 @@ from swagv.stages import decode as stage
 from swagv.stores import open_store
 from swagv.tables import MANIFEST, write_table
 
-SPEC = {"geometry": {"resize": [64, 80], "crop": 48}, "clips": {"clip_len": 4}}
+SPEC = {"geometry": {"resize": [64, 80], "crop": 48}, "clip_len": 4}
 GEOMETRY = Geometry(**SPEC["geometry"])
 
 

@@ -40,7 +40,7 @@ def shard(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shard")
     evaluation = Evaluation(CONFIG)
     frames = [Geometry().frames(render_video(label, label, num_frames=16).frames) for label in (0, 1)]
-    with create_store(folder / "clips.zarr", CLIPS, {}) as store:
+    with create_store(folder / "clips.zarr", CLIPS, {"sizes": [[240, 320]] * 3}) as store:
         store.status = ["ok", "ok", "unreadable: x"]
         store.write("frames", [*frames, None], "uint8")
         boxes = np.tile(np.float32([20, 20, 60, 60]), (16, 1))
@@ -71,7 +71,7 @@ def test_a_clip_without_a_target_is_a_row_in_every_table(shard):
     assert table.deletion_auc.notna().tolist() == [True, False, False]
     row = summarise_insertion_deletion(table, 100)[0]
     assert (row["n"], row["n_failed"]) == (1, 2)
-    spec["metric"] = evaluation.metrics["localisation"]
+    spec |= {"metric": evaluation.metrics["localisation"], "geometry": evaluation.datasets["d"].spec["geometry"]}
     localisation(paths[0], paths[2], folder / "loc.parquet", KEY | {"method": "centre"}, spec)
     assert read_table(folder / "loc.parquet").status.tolist() == predictions.status.tolist()
 
@@ -182,10 +182,12 @@ def test_plan_and_decode_give_each_clip_its_boxes_and_each_bad_video_a_row(tmp_p
         (f"{names[3]}@000000", "missing"),
     ]  # fmt: skip
     assert "18 frames have one" in manifest.detail[4]
-    decode(tmp_path / "m.parquet", tmp_path / "c.zarr", {"clips": clips, "geometry": {}}, 60)
-    boxes = open_store(tmp_path / "c.zarr")["boxes"][:]
+    decode(tmp_path / "m.parquet", tmp_path / "c.zarr", {"clip_len": 16, "geometry": {}}, 60)
+    store = open_store(tmp_path / "c.zarr")
+    boxes = store["boxes"][:]
+    assert store.attrs["sizes"][:3] == [[240, 320]] * 3
     for row, start in enumerate((8, 16, 24)):
         x = np.arange(start, start + 16)
         true = np.stack([x, np.full(16, 30), x + 50, np.full(16, 90)], 1)
-        assert np.array_equal(boxes[row], Geometry().boxes(true, 240, 320))
+        assert np.array_equal(boxes[row], true)
     assert np.isnan(boxes[3:]).all()

@@ -17,7 +17,6 @@ rule render:
 rule plan:
     input:
         videos=videos_folder,
-        boxes=lambda w: dataset_of(w).source.box_tables,
     output:
         "results/{dataset}/manifest/{shard}.parquet",
     log:
@@ -48,6 +47,6 @@ rule decode:
         "../../envs/swagv.yaml"
     params:
         code=code("decode.py", "swagv.stages.decode"),
-        spec=lambda w: canonical({key: dataset_of(w).spec[key] for key in ("clips", "geometry")}),
+        spec=lambda w: canonical(decode_spec(w)),
     script:
         "../scripts/decode.py"

@@ -67,12 +67,19 @@ def passed_check():
     """Name of the mark that the check of this code, these settings and these weights leaves."""
     networks = [f"{name} {version(name)}" for name in ("torch", "torchvision") if find_spec(name)]
     specs = {name: model.spec for name, model in evaluation.models.items()}
-    checked = canonical({"config": config, "models": specs, "code": fingerprint(["swagv.cli"]), "with": networks})
-    return sha256(checked.encode()).hexdigest()[:16]
+    modules = [*(m.card.factory.split(":")[0] for m in evaluation.models.values())]
+    modules += modules_of(method.spec["object"] for method in evaluation.methods.values())
+    checked = {"config": config, "models": specs, "code": fingerprint(["swagv.cli", *modules]), "with": networks}
+    return sha256(canonical(checked).encode()).hexdigest()[:16]
 
 
 def dataset_of(wildcards):
     return evaluation.datasets[wildcards.dataset]
+
+
+def decode_spec(wildcards):
+    spec = dataset_of(wildcards).spec
+    return {"clip_len": spec["clips"]["clip_len"], "geometry": spec["geometry"]}
 
 
 def model_of(wildcards):
@@ -144,6 +151,11 @@ def explain_spec(wildcards):
     return canonical(spec | {"model": model_of(wildcards).spec} if method.kind == "network" else spec)
 
 
+def localisation_spec(wildcards):
+    spec = {"metric": evaluation.metrics["localisation"], "method": method_of(wildcards).spec}
+    return spec | {"geometry": dataset_of(wildcards).spec["geometry"]}
+
+
 def cells(pattern, datasets=None):
     """`pattern` for every dataset that is evaluated (or these), shard, model and method of the configuration."""
     return sorted(
@@ -160,7 +172,7 @@ def cells(pattern, datasets=None):
 def datasets_of(metric):
     """The datasets whose clips a metric scores."""
     if metric == "localisation":
-        return [dataset for dataset in evaluation.datasets.values() if dataset.has_boxes]
+        return [dataset for dataset in evaluation.datasets.values() if dataset.source.has_boxes]
     return evaluation.evaluated
 
 

@@ -12,6 +12,6 @@ rule localisation:
         "../../envs/swagv.yaml"
     params:
         code=code("localisation.py", "swagv.stages.localisation"),
-        spec=lambda w: canonical({"metric": evaluation.metrics["localisation"], "method": method_of(w).spec}),
+        spec=lambda w: canonical(localisation_spec(w)),
     script:
         "../scripts/localisation.py"

@@ -22,8 +22,10 @@ rule report:
     input:
         summaries=summaries(),
         clip_tables=lambda w: [table for metric in evaluation.metrics for table in clip_tables(metric)],
-        manifests=lambda w: cells("results/{dataset}/manifest/{shard}.parquet"),
-        predictions=lambda w: cells("results/{dataset}/{model}/predictions/{shard}.parquet"),
+        manifests=lambda w: cells("results/{dataset}/manifest/{shard}.parquet", evaluation.datasets.values()),
+        predictions=lambda w: cells(
+            "results/{dataset}/{model}/predictions/{shard}.parquet", evaluation.datasets.values()
+        ),
         clips=lambda w: cells("results/{dataset}/clips/{shard}.zarr"),
         explanations=lambda w: cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
     output:
@@ -36,6 +38,11 @@ rule report:
         "../../envs/swagv.yaml"
     params:
         code=code("report.py", "swagv.stages.report", templates=["report.html.j2"]),
-        paper_clips=canonical({dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated}),
+        spec=canonical(
+            {
+                "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
+                "alpha_from": evaluation.alpha_from,
+            }
+        ),
     script:
         "../scripts/report.py"

@@ -10,5 +10,5 @@ log_to(snakemake.log[0])
 report(
     Path(snakemake.output[0]),
     **{name: [Path(path) for path in paths] for name, paths in snakemake.input.items()},
-    paper_clips=json.loads(snakemake.params.paper_clips),
+    **json.loads(snakemake.params.spec),
 )
