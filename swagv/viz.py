@@ -26,7 +26,10 @@ COLOUR_MAP, SIGNED_COLOUR_MAP = "inferno", "coolwarm"
 # A handful of extreme voxels must not set the scale: guided backprop would be black but for them.
 _ROBUST = (1, 99)
 _DIMMED = 0.45
-_INK, PAPER, _GREY = (235, 235, 240), (18, 18, 22), 128
+# A magenta shirt must not pass for heat, nor a white one hide it.
+_MUTED_COLOUR, _MUTED_LIGHT = 0.3, 0.75
+_LUMA = np.array([0.299, 0.587, 0.114])
+_INK, PAPER, _MID_GREY = (235, 235, 240), (18, 18, 22), 96
 BAR_HEIGHT = 24
 
 
@@ -103,6 +106,7 @@ def overlay(
     scale: Scale | None = None,
     signed: bool = False,
     labels: np.ndarray | None = None,
+    muted: bool = True,
 ) -> np.ndarray:
     """Frames under the colours of an attribution: opaque where it is high, clear where it says nothing.
 
@@ -120,6 +124,8 @@ def overlay(
         Where `scale` is None: whether 0 is clear and values below it are blue, those above red.
     labels
         (T, H, W) integer supervoxels from 0, whose borders are drawn; -1 where there is none.
+    muted
+        Show the frames darker and in weak colours, so that those of the heat are not taken for theirs.
 
     Returns
     -------
@@ -134,7 +140,7 @@ def overlay(
     Examples
     --------
     >>> frames = np.full((1, 1, 3, 3), 100, np.uint8)
-    >>> overlay(frames, np.array([[[0.0, 1.0, np.nan]]]), opacity=1)[0, 0].tolist()
+    >>> overlay(frames, np.array([[[0.0, 1.0, np.nan]]]), opacity=1, muted=False)[0, 0].tolist()
     [[100, 100, 100], [252, 255, 164], [45, 45, 45]]
     """
     for what, array in (("attribution", attribution), ("labels", labels)):
@@ -143,10 +149,13 @@ def overlay(
     scale = scale or Scale.of(attribution, signed)
     heat = heatmap(attribution, scale)
     seen = np.isfinite(heat)[..., None]
+    if muted:
+        grey = (frames @ _LUMA)[..., None]
+        frames = _MUTED_LIGHT * (grey + _MUTED_COLOUR * (frames - grey))
     out = np.where(seen, _blend(frames, np.nan_to_num(heat), opacity, scale.signed), _DIMMED * frames)
     if labels is not None:
         borders = _borders(np.asarray(labels, np.int64))
-        out[borders] = 0.35 * out[borders] + 0.65 * 255
+        out[borders] = 0.55 * out[borders] + 0.45 * 255
     return np.rint(out).astype(np.uint8)
 
 
@@ -246,7 +255,7 @@ def filmstrip(
     which
         The frames shown.
     **look
-        ``opacity``, ``scale``, ``signed`` and ``labels`` of `overlay`.
+        ``opacity``, ``scale``, ``signed``, ``labels`` and ``muted`` of `overlay`.
 
     Returns
     -------
@@ -273,7 +282,7 @@ def title_bar(text: str, width: int, scale: Scale | None = None, opacity: float 
     width
         In pixels.
     scale, opacity
-        Of the overlay that the bar explains: its colours are shown over mid grey, as opaque as there.
+        Of the overlay that the bar explains: its colours are shown over grey, as opaque as there.
 
     Returns
     -------
@@ -314,7 +323,7 @@ def _number(value: float) -> Image.Image:
 
 def _colour_bar(scale: Scale, width: int, opacity: float) -> Image.Image:
     steps = np.broadcast_to(np.linspace(-1 if scale.signed else 0, 1, width), (10, width))
-    return Image.fromarray(np.rint(_blend(_GREY, steps, opacity, scale.signed)).astype(np.uint8))
+    return Image.fromarray(np.rint(_blend(_MID_GREY, steps, opacity, scale.signed)).astype(np.uint8))
 
 
 @cache
