@@ -132,7 +132,7 @@ def _explain(given: argparse.Namespace) -> int:
         if isinstance(error, SwagvError):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        print(f"swagv: failed: {reason}", file=sys.stderr)
+        print(f"swagv: {reason}", file=sys.stderr)
         return 1
 
 

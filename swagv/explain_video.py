@@ -20,7 +20,7 @@ from PIL import Image
 from swagv.clips import clip_id
 from swagv.config import explainer_of
 from swagv.decode import Decoder, Frame
-from swagv.errors import ConfigError, DecodeError, NotApplicable
+from swagv.errors import ConfigError, DecodeError, NotApplicable, SwagvError
 from swagv.geometry import Geometry
 from swagv.methods.explainer import Explainer
 from swagv.methods.swagv import SwagV
@@ -103,7 +103,7 @@ class Piece:
     covered: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explained:
     """A clip with what the network says of it and why.
 
@@ -436,6 +436,39 @@ def _arrays(out: Path, order: Order, look: Look, plan: Sequence[Piece], warn: Ca
 _SINKS = {".mp4": _film, ".png": _filmstrip, ".npz": _arrays}
 
 
+class OutputError(OSError):
+    """A file could not be written; the message says which, and why."""
+
+    def __init__(self, out: Path, error: OSError):
+        super().__init__(f"{out} cannot be written: {error.strerror or error}")
+
+
+@contextmanager
+def _written(out: Path, order: Order, look: Look, plan: Sequence[Piece], warn: Callable[[str], None]) -> Iterator[Sink]:
+    """A file that grows by a clip a call; what goes wrong with it, and with it alone, is told by its name."""
+    from_outside = None
+    try:
+        with _SINKS[out.suffix.lower()](out, order, look, plan, warn) as sink:
+
+            def add(clip: Explained) -> None:
+                try:
+                    sink(clip)
+                except OSError as error:
+                    raise OutputError(out, error) from error
+
+            try:
+                yield add
+            except OSError as error:
+                from_outside = error
+                raise
+    except OutputError:
+        raise
+    except OSError as error:
+        if error is from_outside:
+            raise
+        raise OutputError(out, error) from error
+
+
 def frame_rate(video: Path) -> Fraction:
     """Frames a second that a video file declares on average; `FOLDER_FPS` where it does not."""
     import av
@@ -476,24 +509,25 @@ def explain_video(
     ------
     ConfigError, DecodeError, NotApplicable
         If the input cannot work.
-    OSError, RuntimeError
+    OutputError, RuntimeError
         If the work fails: a full disk, a device without memory, an attribution that is not finite.
     """
     outs = _checked_outs(order)
     explainers, settings = parse_settings(order.settings, order.methods)
     card = _checked_card(order, settings)
-    with Decoder(order.time_limit) as decoder, _naming(order.video):
-        found = decoder.probe(order.video)
+    with Decoder(order.time_limit) as decoder:
+        with _naming(order.video, ConfigError):
+            found = decoder.probe(order.video)
+            plan = pieces(found.num_frames, card.clip_len, order.frame_step, order.start, order.whole)
         if found.detail:
             warn(f"{order.video}: {found.detail}")
-        plan = pieces(found.num_frames, card.clip_len, order.frame_step, order.start, order.whole)
         model = _load_model(order, settings | {"clip_len": card.clip_len}, explainers)
         look = Look(card.geometry, (found.height, found.width), order.opacity, order.signed)
         if order.borders and not any(isinstance(explainer, SwagV) for explainer in explainers.values()):
             warn("borders are those of a SWAG-V method's supervoxels; none of the methods has any")
         clips, total = [], 0
-        with ExitStack() as stack:
-            sinks = [stack.enter_context(_SINKS[out.suffix.lower()](out, order, look, plan, warn)) for out in outs]
+        with _naming(order.video), ExitStack() as stack:
+            sinks = [stack.enter_context(_written(out, order, look, plan, warn)) for out in outs]
             shots = _shots(decoder.iter_frames(order.video, _all_indices(plan)), look)
             for piece, held in windows(shots, plan):
                 clip = _explained(model, piece, held, explainers, order)
@@ -539,8 +573,9 @@ def _checked_card(order: Order, settings: Mapping[str, Any]) -> ModelCard:
     if not 0 <= order.opacity <= 1:
         raise ConfigError(f"opacity {order.opacity:g}: must be from 0 to 1")
     for name in ("clip_len", "frame_step"):
-        if (getattr(order, name) or 1) < 1:
-            raise ConfigError(f"{name} {getattr(order, name)}: must be at least 1")
+        value = getattr(order, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} {value}: must be at least 1")
     card = load_card(order.model, settings if order.clip_len is None else {**settings, "clip_len": order.clip_len})
     find_weights(order.model, card, order.weights)
     target_index(order.target, card.categories)
@@ -548,13 +583,14 @@ def _checked_card(order: Order, settings: Mapping[str, Any]) -> ModelCard:
 
 
 @contextmanager
-def _naming(video: Path) -> Iterator[None]:
+def _naming(video: Path, *others: type[SwagvError]) -> Iterator[None]:
     """Put the video's name before what is wrong with it."""
     try:
         yield
-    except DecodeError as error:
+    except (DecodeError, *others) as error:
         cure = "; --time-limit gives it more" if "longer than" in str(error) else ""
-        raise DecodeError(f"{video}: {error}{cure}") from error
+        kind = DecodeError if isinstance(error, DecodeError) else type(error)
+        raise kind(f"{video}: {error}{cure}") from error
 
 
 def _load_model(order: Order, settings: dict[str, Any], explainers: Mapping[str, Explainer]) -> VideoClassifier:
@@ -568,10 +604,27 @@ def _load_model(order: Order, settings: dict[str, Any], explainers: Mapping[str,
     model = load_for_stage(spec, order.device, torch.get_num_threads())
     for name, explainer in explainers.items():
         try:
-            explainer.check(model)
+            with _taking_clips(order):
+                explainer.check(model)
         except NotApplicable as reason:
             raise NotApplicable(f"method {name!r} on model {order.model!r}: {reason}") from reason
     return model
+
+
+@contextmanager
+def _taking_clips(order: Order) -> Iterator[None]:
+    """A network that fails on clips of another length than its own does not take them."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if order.clip_len is None:
+            raise
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"model {order.model!r} does not take clips of {order.clip_len} frames: {reason}") from error
 
 
 def _all_indices(plan: Sequence[Piece]) -> list[int]:
@@ -598,16 +651,8 @@ def _explained(
 
     frames, pictures = (np.stack(part) for part in zip(*shots, strict=True))
     clips = model.preprocess(frames[None])
-    try:
-        with torch.inference_mode():
-            scores = model(clips).softmax(1)[0].cpu().numpy()
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        if order.clip_len is None:
-            raise
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"model {order.model!r} does not take clips of {order.clip_len} frames: {reason}") from error
+    with _taking_clips(order), torch.inference_mode():
+        scores = model(clips).softmax(1)[0].cpu().numpy()
     target = target_index(order.target, model.categories)
     target = int(scores.argmax()) if target is None else target
     targets, names = torch.tensor([target], device=clips.device), [clip_id(order.video.stem, piece.indices[0])]
