@@ -109,7 +109,8 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
     add(
         "--set",
-        action="append",
+        action="extend",
+        nargs="+",
         dest="settings",
         metavar="KEY=VALUE",
         help="a setting of the methods that have it; METHOD.KEY=VALUE of one; model.KEY=VALUE of the network's card",
@@ -143,18 +144,18 @@ def _explain_and_print(given: argparse.Namespace) -> int:
 
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
     order = Order(**{item.name: asked[item.name] for item in fields(Order) if asked[item.name] is not None})
-    terminal, last_line = sys.stderr.isatty(), time.monotonic()
+    terminal, last_line, count = sys.stderr.isatty(), time.monotonic(), 0
     with tqdm(desc="explain", unit="clip", disable=not (given.whole and terminal)) as bar:
 
         def said(clip: dict, total: int) -> None:
-            nonlocal last_line
-            bar.total = total
+            nonlocal last_line, count
+            bar.total, count = total, count + 1
             bar.update()
             if given.whole and not given.json:
                 tqdm.write(f"{clip['start']:6}  {_line(clip['top5'][0])}", file=sys.stdout)
             if given.whole and not terminal and time.monotonic() - last_line > _SECONDS_BETWEEN_LINES:
                 last_line = time.monotonic()
-                print(f"frame {clip['start']}, of {total} clips", file=sys.stderr)
+                print(f"clip {count} of {total}", file=sys.stderr)
 
         done = explain_video(order, said, lambda line: print(f"swagv: {line}", file=sys.stderr))
     if given.json:

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -400,36 +400,37 @@ def _filmstrip(
 @contextmanager
 def _arrays(out: Path, order: Order, look: Look, plan: Sequence[Piece], warn: Callable[[str], None]) -> Iterator[Sink]:
     """Arrays grow on the disk, one file each, and are packed at the end: an archive takes one after the other."""
-    count, filled, arrays = sum(len(piece.indices) - piece.covered for piece in plan), 0, {}
+    count, files = sum(len(piece.indices) - piece.covered for piece in plan), {}
     with publish(out) as partial:
         folder = partial.with_name(f"{partial.name.removesuffix('.partial')}.arrays.partial")  # swept by `publish` too
         folder.mkdir()
 
         def add(clip: Explained) -> None:
-            nonlocal filled
             new = slice(clip.piece.covered, None)
             parts = {f"attribution/{name}": found[new] for name, found in clip.maps.items()}
             parts["frames"] = clip.frames[new]
             parts["frame_indices"] = np.array(clip.piece.indices[new], np.int64)
-            parts["target"] = np.full(len(parts["frames"]), clip.target, np.int64)
-            for number, (name, part) in enumerate(parts.items()):
-                if name not in arrays:
-                    file, shape = folder / f"{number}.npy", (count, *part.shape[1:])
-                    np.lib.format.open_memmap(file, "w+", part.dtype, shape).flush()
-                    arrays[name] = file
-                mapped = np.lib.format.open_memmap(arrays[name], "r+")
-                mapped[filled : filled + len(part)] = part
-                mapped.flush()
-            filled += len(parts["frames"])
+            parts["target"] = np.full(len(parts["frames"]) if len(plan) > 1 else (), clip.target, np.int64)
+            for name, part in parts.items():
+                if name not in files:
+                    files[name] = open(folder / f"{len(files)}.npy", "wb")  # noqa: SIM115, closed below
+                    header = np.lib.format.header_data_from_array_1_0(part)
+                    header["shape"] = (count, *part.shape[1:]) if part.shape else ()
+                    np.lib.format.write_array_header_1_0(files[name], header)
+                # Written, not mapped into memory: of a full disk a map says nothing but SIGBUS.
+                files[name].write(part.tobytes())
 
         try:
             yield add
-            if len(plan) == 1:
-                np.save(arrays["target"], np.load(arrays["target"])[0])
+            for file in files.values():
+                file.close()
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                for name, file in arrays.items():
-                    archive.write(file, f"{name}.npy")
+                for name, file in files.items():
+                    archive.write(file.name, f"{name}.npy")
         finally:
+            for file in files.values():
+                with suppress(OSError):  # of a full disk, a second time
+                    file.close()
             shutil.rmtree(folder)
 
 
@@ -602,6 +603,9 @@ def _load_model(order: Order, settings: dict[str, Any], explainers: Mapping[str,
         raise ConfigError("device cuda: PyTorch finds no GPU here; leave --device out, or give cpu")
     spec = {"card": order.model, "weights": order.weights, "settings": settings}
     model = load_for_stage(spec, order.device, torch.get_num_threads())
+    if model.mean.device.type == "cpu":
+        # The layout of `swagv.load_model`: on a CPU no slower, and the arrays are the library's to the last bit.
+        model.network.to(memory_format=torch.contiguous_format)
     for name, explainer in explainers.items():
         try:
             with _taking_clips(order):

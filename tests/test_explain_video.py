@@ -126,7 +126,8 @@ def test_one_clip_with_two_methods(folder, tmp_path, capsys):
 def test_json_and_everything_set(folder, tmp_path, capsys):
     out = tmp_path / "o.npz"
     asked = ["--target", "spin", "--start", "2", "--frame-step", "2", "--clip-len", "8", "--device", "cpu"]
-    asked += ["--method", "swagv_i", "--set", "n_segments=20", "--set", "model.bgr=true", "--json", "--out", str(out)]
+    asked += ["--method", "swagv_i", "--set", "n_segments=20", "model.bgr=true", "--set", "swagv_i.w_color=12"]
+    asked += ["--json", "--out", str(out)]
     assert main(["explain", str(folder / "short.mp4"), "--model", "r2plus1d_demo", *asked]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["target"]["class"] == "spin"
@@ -138,7 +139,7 @@ def test_json_and_everything_set(folder, tmp_path, capsys):
     model = swagv.load_model("r2plus1d_demo", bgr=True, clip_len=8)
     clips = model.preprocess(read_frames(folder / "short.mp4", range(2, 18, 2)).frames[None])
     with np.load(out, allow_pickle=False) as arrays:
-        expected = swagv.explain(model, clips, "swagv_i", "spin", n_segments=20)[0].numpy()
+        expected = swagv.explain(model, clips, "swagv_i", "spin", n_segments=20, w_color=12)[0].numpy()
         assert np.array_equal(arrays["attribution/swagv_i"], expected)
 
 
@@ -283,6 +284,35 @@ def test_sound_that_mp4_cannot_hold_is_left_out_with_one_line(folder, tmp_path, 
     assert "is silent: MP4 cannot hold its pcm_u8 sound" in said
     with av.open(str(tmp_path / "o.mp4")) as container:
         assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_a_network_of_ones_own_has_numbers_for_names(folder, tmp_path, capsys):
+    arguments = ["--model", "tests.models.own_network:small", "--method", "vanilla_backprop", "--clip-len", "4"]
+    arguments += ["--set", "model.geometry={resize: 32, crop: 32}", "--out", str(tmp_path / "o.png"), "--json"]
+    assert main(["explain", str(folder / "short.mp4"), *arguments, "--target", "4"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"]["class"] == "4"
+    assert main(["explain", str(folder / "short.mp4"), *arguments, "--target", "5"]) == 2
+    assert "a number from 0 to 4" in capsys.readouterr().err
+
+
+def test_progress_in_a_terminal_is_a_bar(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    arguments = [*MODEL, "--method", "centre", "--whole", "--out", str(tmp_path / "o.npz")]
+    assert main(["explain", str(folder / "short.mp4"), *arguments]) == 0
+    said = capsys.readouterr()
+    assert "2/2" in said.err
+    assert len(said.out.splitlines()) == 3
+
+
+def test_progress_elsewhere_is_a_line_now_and_then(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("swagv.cli._SECONDS_BETWEEN_LINES", 0)
+    arguments = [*MODEL, "--method", "centre", "--whole", "--json", "--out", str(tmp_path / "o.npz")]
+    assert main(["explain", str(folder / "short.mp4"), *arguments]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == ["clip 1 of 2", "clip 2 of 2"]
+    found = json.loads(said.out)
+    assert found["target"] is None
+    assert len(found["clips"]) == 2
 
 
 def test_a_step_keeps_the_pace(folder, tmp_path):

@@ -166,7 +166,7 @@ def test_write_video_takes_frames_as_they_come(tmp_path):
 def test_write_video_of_nothing_or_of_two_sizes(tmp_path):
     with pytest.raises(ValueError, match="at least one frame"):
         write_video(tmp_path / "v.mp4", [], 25)
-    with pytest.raises(ValueError, match=r"\(16, 16, 3\) ; this video has 32x32 pixels"):
+    with pytest.raises(ValueError, match=r"\(16, 16, 3\); this video has 32x32 pixels"):
         write_video(tmp_path / "v.mp4", [np.zeros((side, side, 3), np.uint8) for side in (32, 16)], 25)
 
 
