@@ -6,7 +6,7 @@ import base64
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -450,14 +450,19 @@ class Sound:
     start: Fraction
 
     def packets(self) -> Iterator[av.Packet]:
-        """Packets in order, the first picture at time 0; those before it are left out."""
-        for packet in self.stream.container.demux(self.stream):
-            if packet.pts is None or packet.dts is None:
-                continue
-            shift = round(self.start / packet.time_base)
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-            if packet.pts >= 0:
-                yield packet
+        """Packets in order, the first picture at time 0; without those before it, and none from where it is damaged."""
+        import av
+
+        last = -1
+        with suppress(av.FFmpegError):
+            for packet in self.stream.container.demux(self.stream):
+                if packet.pts is None or packet.dts is None:
+                    continue
+                shift = round(self.start / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                if packet.pts >= 0 and packet.dts > last:
+                    last = packet.dts
+                    yield packet
 
 
 @contextmanager
