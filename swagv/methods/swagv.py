@@ -115,15 +115,19 @@ class SwagV(Explainer):
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:
         """Attribution N,T,H,W; see the class."""
+        return self.with_labels(model, clips, target, clip_ids)[0]
+
+    def with_labels(
+        self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
+    ) -> tuple[Tensor, np.ndarray]:
+        """Attribution N,T,H,W and the supervoxels that it is the same in, uint16 of that shape, from 0."""
         import torch
 
         attribution = self.pixels(model, clips, target, clip_ids).cpu().numpy()
-        frames = model.frames(clips)
-        maps = [
-            mean_per_supervoxel(one, slic_supervoxels(clip, one, **asdict(self.recipe)).labels)
-            for clip, one in zip(frames, attribution, strict=True)
-        ]
-        return torch.from_numpy(np.stack(maps)).to(clips.device)
+        frames, settings = model.frames(clips), asdict(self.recipe)
+        labels = [slic_supervoxels(*pair, **settings).labels for pair in zip(frames, attribution, strict=True)]
+        maps = [mean_per_supervoxel(*pair) for pair in zip(attribution, labels, strict=True)]
+        return torch.from_numpy(np.stack(maps)).to(clips.device), np.stack(labels)
 
 
 swag_i = partial(SwagV, features="image", n_segments=300, w_color=10.0, per_frame=True)
