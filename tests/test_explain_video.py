@@ -155,7 +155,7 @@ def test_a_folder_of_small_frames_and_the_default_name(folder, tmp_path, monkeyp
 
 def test_colours_are_where_the_map_is():
     """A map that is 1 on the actor, in the network's pixels, colours the actor in the video's, and nothing else."""
-    video, geometry = render_video(CIRCLE, 5, 16), Geometry(truncate_boxes=False)
+    video, geometry = render_video(CIRCLE, 5, 16), Geometry()
     boxes = geometry.boxes(video.boxes, 240, 320)
     y, x = np.mgrid[:112, :112]
     on = [(x >= a) & (x <= c) & (y >= b) & (y <= d) for a, b, c, d in boxes]

@@ -168,6 +168,7 @@ def test_a_new_method_runs_only_itself(project):
 
 
 SHARDED = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "shards": 2}}, runtime={"batch_size": 1})
+SHARDED["methods"] = {name: CONFIG["methods"][name] for name in ("swagv_ig", "grad_cam", "centre")}
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,7 @@ def test_batch_and_shard_size_change_no_score(finished, sharded):
             .reset_index(drop=True)
             for x in (finished, sharded)
         )
+        one = one[one.method.isin(SHARDED["methods"])].reset_index(drop=True)
         assert one.clip_id.tolist() == two.clip_id.tolist()
         assert (set(one.shard), set(two.shard)) == ({"0000"}, {"0000", "0001"})
         for column in columns:
@@ -206,8 +208,8 @@ def test_a_new_clip_reruns_only_its_shard(sharded):
     assert len(moved) == 1
     sharded.configure(more)
     assert sharded.rerun() == {
-        "manifest": 1, "clips": 1, "predictions": 1, "gradients": 1, "supervoxels": 2, "explanations": 5,
-        "insertion_deletion": 5, "localisation": 5,
+        "manifest": 1, "clips": 1, "predictions": 1, "gradients": 1, "supervoxels": 1, "explanations": 3,
+        "insertion_deletion": 3, "localisation": 3,
     }  # fmt: skip
     assert set(read_table(sharded.folder / "results/summary/insertion_deletion.parquet").n) == {6}
 
