@@ -143,6 +143,16 @@ def test_the_threshold_stands_below_the_error_it_gives(page):
     assert "<small>25.0 to 25.0</small><small>α 0.35, of 1,234 clips</small>" in page
 
 
+def test_a_mean_of_one_video_has_no_interval_and_says_so(run, tmp_path):
+    for metric in ("insertion_deletion", "localisation"):
+        table = pd.read_parquet(run[metric])
+        table.assign(ci_low=np.nan, ci_high=np.nan).to_parquet(run[metric])
+    write_report(tmp_path / "one.html", **run)
+    page = (tmp_path / "one.html").read_text(encoding="utf-8")
+    assert page.count("<small>one video</small>") == 8
+    assert "nan to" not in page.split("<tbody>", 1)[1]
+
+
 def test_a_long_list_of_problems_is_cut_and_says_so(run, tmp_path):
     path = run["manifests"][0]
     row = {"label": "0", "status": "missing", "detail": "there is no such file"}
