@@ -16,11 +16,14 @@ include: "workflow/rules/supervoxels.smk"
 include: "workflow/rules/explanations.smk"
 include: "workflow/rules/insertion_deletion.smk"
 include: "workflow/rules/localisation.smk"
+include: "workflow/rules/scores.smk"
+include: "workflow/rules/summaries.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        final_outputs(),
+        lambda w: final_outputs(),
     localrule: True

@@ -19,7 +19,7 @@ from swagv.clips import ClipSelection, Video, clip_id
 from swagv.datasets.ucf101_24 import Ucf101_24Dataset
 from swagv.geometry import Geometry
 from swagv.metrics.localisation import Localisation
-from swagv.summary import summarise_localisation
+from swagv.summary import summarise
 
 CONTROLS = ("centre", "random", "full_frame")
 ANNOTATIONS = ("annot_bmvc.mat", "finalAnnots.mat")
@@ -71,7 +71,7 @@ def table(
                 for rule, boxes in by_rule.items()
             ]
     clips = pd.DataFrame(rows)
-    found = pd.DataFrame(summarise_localisation(clips, resamples=100))
+    found = pd.DataFrame(summarise(clips, "localisation", resamples=100))
     result = []
     for (control, rule), cell in found.groupby(["method", "dataset"], sort=False):
         file, indexing = rule.split("/")

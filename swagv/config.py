@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -18,6 +19,7 @@ from swagv.catalogue import DATASETS, METHODS, METRICS
 from swagv.clips import ClipSelection
 from swagv.datasets import dataset as datasets
 from swagv.errors import ConfigError
+from swagv.experiments import EXPERIMENTS, Experiment, grid_points, named
 from swagv.geometry import Geometry
 from swagv.manifest import assign_shards, digest
 from swagv.methods.controls import Control
@@ -34,8 +36,12 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
 # Keys of every dataset; the others are settings of its type.
 _SHARED_KEYS = ("type", "shards", "clips", "geometry", "alpha_for")
-# Folders that stand beside those of the datasets, and of the models, in the results.
-_FOLDERS = {"dataset": {"benchmarks", "logs", "summary"}, "model": {"clips", "manifest", "supervoxels", "videos"}}
+# Folders that stand beside those of the datasets, the models and the metrics in the results.
+_FOLDERS = {
+    "dataset": {"benchmarks", "comparisons", "figures", "logs", "summary", "tables"},
+    "model": {"clips", "manifest", "supervoxels", "videos"},
+    "metric": {"explanations", "gradients", "predictions", "randomisation", "supervoxels", "timing"},
+}
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,40 @@ class Method:
         return recipe if self.explainer.features == "image" else f"{recipe}-{self.gradients_name}"
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A metric of the configuration, by the name of its folder in the results.
+
+    `registered` is its name in the catalogue, or its object path.
+    """
+
+    name: str
+    registered: str
+    spec: dict[str, Any]
+
+    @cached_property
+    def needs_boxes(self) -> bool:
+        """Whether it scores only clips with true boxes."""
+        return "boxes" in inspect.signature(load_object(self.spec["object"]).__call__).parameters
+
+
+@dataclass(frozen=True)
+class ResolvedExperiment:
+    """What an experiment runs: methods and metrics by name, and what each of them stands for.
+
+    `points` has a row a method and grid (``method``, ``base``, ``grid`` and the settings that vary), `choices` a row a
+    metric and value (``metric``, ``choice``, ``value``).
+    """
+
+    name: str
+    models: tuple[str, ...]
+    methods: dict[str, Method]
+    points: list[dict[str, Any]]
+    metrics: dict[str, Metric]
+    choices: list[dict[str, Any]]
+    clips: int
+
+
 class Evaluation:
     """A checked configuration.
 
@@ -136,19 +176,20 @@ class Evaluation:
                 _ = dataset.shards
         self.models = {name: _model(name, given or {}) for name, given in config["models"].items()}
         self.methods = {name: _method(name, given or {}) for name, given in config["methods"].items()}
-        self.metrics = {
-            name: settings_of(METRICS.load(name), f"metric {name!r}", given or {})
-            for name, given in config["metrics"].items()
-        }
+        self.metrics = {name: _metric(name, given or {}) for name, given in config["metrics"].items()}
         self._check_pairs()
-        if "localisation" in self.metrics and not any(dataset.source.has_boxes for dataset in self.datasets.values()):
-            raise ConfigError(
-                "metrics.localisation needs true boxes and no dataset has any: set a dataset's `boxes`, or leave it out"
-            )
+        for name, metric in self.metrics.items():
+            if metric.needs_boxes and not any(dataset.source.has_boxes for dataset in self.datasets.values()):
+                raise ConfigError(
+                    f"metrics.{name} needs true boxes and no dataset has any: set a dataset's `boxes`, or leave it out"
+                )
 
         self._check_alpha()
+        self._experiments = {name: _experiment(name, given or {}) for name, given in _given_experiments(config)}
         if list_videos:
             self._check_alpha_videos()
+            for name in config.get("experiments") or {}:
+                self.experiment(name)
 
     @property
     def evaluated(self) -> list[Dataset]:
@@ -197,29 +238,113 @@ class Evaluation:
                         f"model {model.name!r} takes {need[0]} frames of {need[1]} pixels; dataset {dataset.name!r} "
                         f"gives {have[0]} frames of {have[1]}. Set the dataset's clips.clip_len and geometry"
                     )
-        owners: dict[str, Method] = {}
-        for method in self.methods.values():
-            if method.gradients_name is None:
-                continue
-            other = owners.setdefault(method.gradients_name, method)
-            if other.gradients != method.gradients:
-                raise ConfigError(
-                    f"methods {other.name!r} and {method.name!r} would share the gradient cache "
-                    f"{method.gradients_name!r} with different settings; rename one"
-                )
-        for kind, names in {"dataset": self.datasets, "model": self.models}.items():
+        _check_gradients(self.methods.values())
+        for kind, names in {"dataset": self.datasets, "model": self.models, "metric": self.metrics}.items():
             for name in names.keys() & _FOLDERS[kind]:
                 raise ConfigError(f"{kind} {name!r} would share its folder of the results; choose another name")
 
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the experiments: the paper's tables and figures, and those of the configuration."""
+        return tuple(self._experiments)
+
+    def experiment(self, name: str) -> ResolvedExperiment:
+        """The methods and metrics of an experiment; those that equal one of the configuration keep its name.
+
+        Raises
+        ------
+        ConfigError
+            On an unknown name or setting, or a gradient cache that two methods would share.
+        """
+        given = self._experiments[name]
+        what = f"experiment {name!r}"
+        models = given.models or tuple(self.models)
+        for model in models:
+            if model not in self.models:
+                known = sorted(self.models)
+                raise ConfigError(f"{what}: no model {model!r}.{did_you_mean(model, known)} Known: {', '.join(known)}")
+        methods: dict[str, Method] = {}
+        points = []
+        for base in given.methods or self.methods:
+            for index, grid in enumerate(given.grids or ({},)):
+                for settings in grid_points(grid):
+                    method = self._vary(base, settings, what)
+                    methods[method.name] = method
+                    points.append({"method": method.name, "base": base, "grid": index} | settings)
+        _check_gradients([*self.methods.values(), *methods.values()])
+        metrics: dict[str, Metric] = {}
+        choices = []
+        for base, grid in given.metrics.items():
+            metric = self.metrics.get(base) or _metric(base, {})
+            if metric.needs_boxes and not any(dataset.source.has_boxes for dataset in self.evaluated):
+                continue
+            if not grid:
+                metrics[metric.name] = metric
+            for choice, values in grid.items():
+                for value in values:
+                    varied = _vary_metric(metric, {choice: value}, what)
+                    metrics[varied.name] = varied
+                    choices.append({"metric": varied.name, "choice": choice, "value": value})
+        return ResolvedExperiment(name, models, methods, points, metrics, choices, given.clips)
+
+    def _vary(self, base: str, settings: Mapping[str, Any], what: str) -> Method:
+        """A method of the configuration or the catalogue with other settings; where equal, one that has a name."""
+        plain = self.methods.get(base) or _method(base, {}, f"{what}, method {base!r}")
+        if not settings:
+            return plain
+        varied = _method(
+            named(base, settings),
+            {"type": plain.spec["object"]} | plain.spec["settings"] | dict(settings),
+            f"{what}, method {base!r}",
+        )
+        return next((method for method in [*self.methods.values(), plain] if method.spec == varied.spec), varied)
+
+    @cached_property
+    def known_methods(self) -> dict[str, Method]:
+        """Every method that a file of the results may belong to, those of the experiments among them."""
+        found = dict(self.methods)
+        for experiment in self._resolved:
+            found |= {name: method for name, method in experiment.methods.items() if name not in found}
+        return found
+
+    @cached_property
+    def known_metrics(self) -> dict[str, Metric]:
+        """Likewise every metric."""
+        found = dict(self.metrics)
+        for experiment in self._resolved:
+            found |= {name: metric for name, metric in experiment.metrics.items() if name not in found}
+        return found
+
+    @cached_property
+    def _resolved(self) -> list[ResolvedExperiment]:
+        """The experiments that can be run; asking for another says why not."""
+        found = []
+        for name in self._experiments:
+            try:
+                found.append(self.experiment(name))
+            except ConfigError:
+                continue
+        return found
+
     @cached_property
     def gradients(self) -> dict[str, dict[str, Any]]:
-        """Every pixel attribution to cache, by folder name."""
-        return {method.gradients_name: method.gradients for method in self.methods.values() if method.gradients}
+        """Every pixel attribution that the configuration's methods cache, by folder name."""
+        return gradients_of(self.methods.values())
 
     @cached_property
     def recipes(self) -> dict[str, Method]:
-        """Every supervoxel recipe to build, by folder name."""
-        return {method.recipe_name: method for method in self.methods.values() if method.recipe_name}
+        """Every supervoxel recipe that the configuration's methods build, by folder name."""
+        return recipes_of(self.methods.values())
+
+
+def gradients_of(methods: Iterable[Method]) -> dict[str, dict[str, Any]]:
+    """Pixel attributions that methods cache, by folder name."""
+    return {method.gradients_name: method.gradients for method in methods if method.gradients}
+
+
+def recipes_of(methods: Iterable[Method]) -> dict[str, Method]:
+    """Supervoxel recipes that methods build, by folder name."""
+    return {method.recipe_name: method for method in methods if method.recipe_name}
 
 
 def load_config(path: Path | str) -> dict[str, Any]:
@@ -342,12 +467,53 @@ def _digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _method(name: str, given: Mapping[str, Any]) -> Method:
-    registered = given.get("type", name)
-    explainer = explainer_of(registered, f"method {name!r}", {key: given[key] for key in given if key != "type"})
+def _method(name: str, given: Mapping[str, Any], what: str = "") -> Method:
+    registered, settings = given.get("type", name), {key: given[key] for key in given if key != "type"}
+    explainer = explainer_of(registered, what or f"method {name!r}", settings)
     # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.
     cls, settings = type(explainer), json.loads(json.dumps(asdict(explainer)))
     return Method(name, explainer, {"object": f"{cls.__module__}:{cls.__qualname__}", "settings": settings})
+
+
+def _metric(name: str, given: Mapping[str, Any]) -> Metric:
+    registered, settings = given.get("type", name), {key: given[key] for key in given if key != "type"}
+    path = METRICS.path(registered)
+    return Metric(
+        name, registered, {"object": path, "settings": settings_of(load_object(path), f"metric {name!r}", settings)}
+    )
+
+
+def _vary_metric(metric: Metric, settings: Mapping[str, Any], what: str) -> Metric:
+    """A metric with other settings; itself where they are its own."""
+    changed = metric.spec["settings"] | settings
+    resolved = settings_of(load_object(metric.spec["object"]), f"{what}, metric {metric.name!r}", changed)
+    if resolved == metric.spec["settings"]:
+        return metric
+    return replace(metric, name=named(metric.name, settings), spec=metric.spec | {"settings": resolved})
+
+
+def _given_experiments(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    given = config.get("experiments") or {}
+    return [(name, given.get(name) or {}) for name in dict.fromkeys([*EXPERIMENTS, *given])]
+
+
+def _experiment(name: str, given: Mapping[str, Any]) -> Experiment:
+    default = EXPERIMENTS.get(name, Experiment(metrics={"insertion_deletion": {}}))
+    return replace(default, **{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+
+
+def _check_gradients(methods: Iterable[Method]) -> None:
+    """No two methods may keep different gradients in one folder."""
+    owners: dict[str, Method] = {}
+    for method in methods:
+        if method.gradients_name is None:
+            continue
+        other = owners.setdefault(method.gradients_name, method)
+        if other.gradients != method.gradients:
+            raise ConfigError(
+                f"methods {other.name!r} and {method.name!r} would share the gradient cache "
+                f"{method.gradients_name!r} with different settings; rename one"
+            )
 
 
 def explainer_of(registered: str, what: str, settings: Mapping[str, Any]) -> Explainer:

@@ -1,13 +1,16 @@
-"""Means over clips, in this one place, each with n and a 95 % bootstrap interval."""
+"""Means over clips, in this one place, each with n and a 95 % interval."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
+from swagv.catalogue import METRICS
 from swagv.metrics.localisation import ALPHAS
 
 CELL = ["dataset", "model", "method"]
@@ -15,61 +18,114 @@ CELL = ["dataset", "model", "method"]
 _Metrics = dict[str, tuple[np.ndarray, dict[str, float]]]
 # How the status of a clip begins, and the one metric of a cell, whose method and network do not go together.
 NOT_APPLICABLE = "not_applicable"
+_ORACLE = "_oracle"
 
 
-def summarise_insertion_deletion(clips: pd.DataFrame, resamples: int = 2000) -> list[dict]:
-    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, … of the per-clip table.
-
-    A cell without one scored clip is one row, n = 0, of the metric ``not_applicable`` where method and network do not
-    go together, else ``none``.
-    """
-
-    def metrics(cell: pd.DataFrame) -> _Metrics:
-        deletion, insertion = cell.deletion_auc.to_numpy(float), cell.insertion_auc.to_numpy(float)
-        values = {"deletion_auc": deletion, "insertion_auc": insertion, "joint": deletion + 1 - insertion}
-        return {name: (value, {}) for name, value in values.items()}
-
-    return _summarise(clips, metrics, resamples)
-
-
-def summarise_localisation(
-    clips: pd.DataFrame, resamples: int = 2000, alpha_from: Mapping[str, str] | None = None
-) -> list[dict]:
-    """As `summarise_insertion_deletion`, errors in percent, with the alpha that each rests on.
-
-    `alpha_clips` counts the clips of another dataset that chose it.
-
-    ``loc_error_{rule}`` takes an alpha that was chosen on other videos: on those of another dataset where `alpha_from`
-    names one; else each half of the videos takes that of the other half, and `alpha` stays empty. It is left out where
-    there are no such videos. ``loc_error_{rule}_oracle`` takes the one that is best on the evaluated clips themselves,
-    which flatters.
+def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """What is averaged: one row a clip and score, of the clips that could be scored.
 
     Parameters
     ----------
+    clips
+        Per-clip tables of one metric, of any number of datasets, models, methods and shards.
+    metric
+        Its name in the catalogue, or its object path. ``insertion_deletion`` has the scores deletion_auc, insertion_auc
+        and ``joint`` = deletion + (1 - insertion). ``localisation`` has errors in percent, 0 or 100 for a clip:
+        ``loc_error_{rule}`` at an alpha that was chosen on other videos (on those of another dataset where `alpha_from`
+        names one; else each half of the videos takes that of the other half), left out where there are no such videos,
+        and ``loc_error_{rule}_oracle`` at the one that is best on these clips themselves, which flatters. Any other
+        metric has the columns that its ``higher_is_better`` names; a NaN there is a clip without that score.
     alpha_from
         Evaluated dataset -> the dataset that chooses its alpha and has no rows of its own.
+
+    Returns
+    -------
+    pandas.DataFrame
+        dataset, model, method, metric, clip_id, video_id, value, alpha, alpha_clips; sorted by clip within a cell, so
+        that neither shards nor their order change a digit. `alpha` is that of all clips of the cell, where there is
+        one, and `alpha_clips` counts the clips of the other dataset that chose it.
     """
     alpha_from = alpha_from or {}
-    choosing = {key: cell[cell.status == "ok"] for key, cell in clips.groupby(CELL) if key[0] in alpha_from.values()}
+    scores: Callable[[pd.DataFrame], _Metrics] = _insertion_deletion
+    if metric == "localisation":
+        choose = clips.dataset.isin(list(alpha_from.values()))
+        choosing = dict(list(clips[choose & (clips.status == "ok")].groupby(CELL)))
+        clips, scores = clips[~choose], partial(_localisation, choosing=choosing, alpha_from=alpha_from)
+    elif metric != "insertion_deletion":
+        scores = partial(_columns, names=METRICS.load(metric).higher_is_better)
+    found = []
+    for _, cell in clips[clips.status == "ok"].groupby(CELL, sort=False):
+        cell = cell.sort_values("clip_id")
+        for name, (values, more) in scores(cell).items():
+            one = cell[[*CELL, "clip_id"]].assign(metric=name, video_id=video_of(cell), value=values.astype(float))
+            found.append(one.assign(**{"alpha": np.nan, "alpha_clips": np.nan} | more).dropna(subset="value"))
+    columns = [*CELL, "metric", "clip_id", "video_id", "value", "alpha", "alpha_clips"]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
-    def metrics(cell: pd.DataFrame) -> _Metrics:
-        dataset, model, method = cell[CELL].iloc[0]
-        other = choosing.get((alpha_from.get(dataset), model, method))
-        videos, result = video_of(cell), {}
-        for rule, alphas in ALPHAS.items():
-            hits = hits_of(cell, rule)
-            if dataset in alpha_from:
-                if other is not None and len(other):
-                    best = hits_of(other, rule).mean(0).argmax()
-                    chosen = {"alpha": float(alphas[best]), "alpha_clips": len(other)}
-                    result[f"loc_error_{rule}"] = 100.0 * ~hits[:, best], chosen
-            elif len(set(videos)) > 1:
-                result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos), {}
-            best = hits.mean(0).argmax()
-            result[f"loc_error_{rule}_oracle"] = 100.0 * ~hits[:, best], {"alpha": float(alphas[best])}
-        return result
 
-    return _summarise(clips[~clips.dataset.isin(list(alpha_from.values()))], metrics, resamples)
+def summarise(
+    clips: pd.DataFrame, metric: str, resamples: int = 2000, alpha_from: Mapping[str, str] | None = None
+) -> list[dict]:
+    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha, alpha_clips.
+
+    Arguments are those of `clip_values`. A cell without one scored clip is one row, n = 0, of the metric
+    ``not_applicable`` where method and network do not go together, else ``none``. The interval is the bootstrap's over
+    videos; for errors that are all alike, where it would have no width, the exact one of Clopper and Pearson.
+    """
+    values = dict(list(clip_values(clips, metric, alpha_from).groupby(CELL, sort=False)))
+    rows = []
+    for key, cell in clips[~clips.dataset.isin(list((alpha_from or {}).values()))].groupby(CELL, sort=False):
+        names = dict(zip(CELL, key, strict=True))
+        if key not in values:
+            unfit = cell.status.str.startswith(NOT_APPLICABLE).any()
+            rows.append(names | {"metric": NOT_APPLICABLE if unfit else "none", "n": 0, "n_failed": len(cell)})
+            continue
+        for name, scored in values[key].groupby("metric", sort=False):
+            seed = int.from_bytes(hashlib.sha256("/".join([*key, name]).encode()).digest()[:8], "big")
+            value, videos = scored.value.to_numpy(), scored.video_id.to_numpy(str)
+            exact = metric == "localisation" and len(set(value)) == 1
+            interval = exact_interval(value[0], len(set(videos))) if exact else None
+            low, high = interval or bootstrap_interval(value, videos, resamples, seed)
+            chosen = {key: scored[key].iloc[0] for key in ("alpha", "alpha_clips") if scored[key].notna().all()}
+            counts = {"metric": name, "n": len(scored), "n_failed": len(cell) - len(scored)}
+            rows.append(names | counts | {"mean": value.mean(), "ci_low": low, "ci_high": high} | chosen)
+    return rows
+
+
+def higher_is_better(metric: str) -> bool:
+    """The direction of a score, by its name in a summary; that of a time, or of any other name, is down."""
+    directions = [METRICS.load(name).higher_is_better for name in METRICS]
+    return any(found.get(metric.removesuffix(_ORACLE), False) for found in directions)
+
+
+def _columns(cell: pd.DataFrame, names: Iterable[str]) -> _Metrics:
+    return {name: (cell[name].to_numpy(float), {}) for name in names}
+
+
+def _insertion_deletion(cell: pd.DataFrame) -> _Metrics:
+    deletion, insertion = cell.deletion_auc.to_numpy(float), cell.insertion_auc.to_numpy(float)
+    values = {"deletion_auc": deletion, "insertion_auc": insertion, "joint": deletion + 1 - insertion}
+    return {name: (value, {}) for name, value in values.items()}
+
+
+def _localisation(
+    cell: pd.DataFrame, choosing: Mapping[tuple[str, str, str], pd.DataFrame], alpha_from: Mapping[str, str]
+) -> _Metrics:
+    dataset, model, method = cell[CELL].iloc[0]
+    other = choosing.get((alpha_from.get(dataset), model, method))
+    videos, result = video_of(cell), {}
+    for rule, alphas in ALPHAS.items():
+        hits = hits_of(cell, rule)
+        if dataset in alpha_from:
+            if other is not None and len(other):
+                best = hits_of(other, rule).mean(0).argmax()
+                chosen = {"alpha": float(alphas[best]), "alpha_clips": len(other)}
+                result[f"loc_error_{rule}"] = 100.0 * ~hits[:, best], chosen
+        elif len(set(videos)) > 1:
+            result[f"loc_error_{rule}"] = 100.0 * ~held_out_hits(hits, videos), {}
+        best = hits.mean(0).argmax()
+        result[f"loc_error_{rule}{_ORACLE}"] = 100.0 * ~hits[:, best], {"alpha": float(alphas[best])}
+    return result
 
 
 def hits_of(clips: pd.DataFrame, rule: str) -> np.ndarray:
@@ -131,24 +187,12 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, resamples: int, s
     return float(low), float(high)
 
 
-def _summarise(
-    clips: pd.DataFrame,
-    metrics: Callable[[pd.DataFrame], _Metrics],
-    resamples: int,
-) -> list[dict]:
-    rows = []
-    for key, cell in clips.groupby(CELL, sort=False):
-        # Sorted, so that neither shards nor their order change a digit.
-        good = cell[cell.status == "ok"].sort_values("clip_id")
-        names = dict(zip(CELL, key, strict=True))
-        counts = {"n": len(good), "n_failed": len(cell) - len(good)}
-        if good.empty:
-            unfit = cell.status.str.startswith(NOT_APPLICABLE).any()
-            rows.append(names | {"metric": NOT_APPLICABLE if unfit else "none"} | counts)
-            continue
-        for metric, (values, more) in metrics(good).items():
-            seed = int.from_bytes(hashlib.sha256("/".join([*key, metric]).encode()).digest()[:8], "big")
-            low, high = bootstrap_interval(values, video_of(good), resamples, seed)
-            found = {"mean": values.mean(), "ci_low": low, "ci_high": high} | more
-            rows.append(names | {"metric": metric} | counts | found)
-    return rows
+def exact_interval(error: float, videos: int) -> tuple[float, float] | None:
+    """95 % interval in percent of an error that is 0 or 100 for each of so many videos (Clopper and Pearson, 1934).
+
+    None for a single video, as in `bootstrap_interval`. The clips of a video count once, since they are alike.
+    """
+    if videos < 2:
+        return None
+    found = binomtest(videos if error else 0, videos).proportion_ci(0.95, "exact")
+    return 100 * float(found.low), 100 * float(found.high)

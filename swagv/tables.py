@@ -52,6 +52,12 @@ SUMMARY = _schema(
     {"alpha": _NUMBER, "alpha_clips": pa.int64()},  # of localisation: one alpha for all clips, and how many chose it
 )
 
+COMPARISONS = _schema(
+    {"dataset": _TEXT, "model": _TEXT, "metric": _TEXT, "method_a": _TEXT, "method_b": _TEXT},
+    {"n": pa.int64(), "n_videos": pa.int64(), "difference": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
+    {"p": _NUMBER, "p_holm": _NUMBER, "win_rate": _NUMBER},
+)
+
 
 def insertion_deletion_schema(steps: int) -> pa.Schema:
     """`INSERTION_DELETION` with curves of fixed length ``steps + 1``."""

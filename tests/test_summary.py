@@ -6,9 +6,10 @@ import pytest
 
 from swagv.summary import (
     bootstrap_interval,
+    exact_interval,
     held_out_hits,
-    summarise_insertion_deletion,
-    summarise_localisation,
+    higher_is_better,
+    summarise,
 )
 
 
@@ -34,12 +35,12 @@ def test_localisation_summary_by_hand():
     hits = {"hits_value": [[True, False]] * 4, "hits_mean": [[False]] * 4, "hits_energy": [[False, True]] * 4}
     names = {"dataset": "d", "model": "m", "method": "x", "status": "ok"}
     clips = pd.DataFrame(names | {"clip_id": [f"v{i}@000000" for i in range(4)]} | hits)
-    means = {row["metric"]: row["mean"] for row in summarise_localisation(clips, 100)}
+    means = {row["metric"]: row["mean"] for row in summarise(clips, "localisation", 100)}
     assert means == {
         "loc_error_value": 0, "loc_error_value_oracle": 0, "loc_error_mean": 100, "loc_error_mean_oracle": 100,
         "loc_error_energy": 0, "loc_error_energy_oracle": 0,
     }  # fmt: skip
-    (one,) = {len(summarise_localisation(clips.iloc[:1], 100))}
+    (one,) = {len(summarise(clips.iloc[:1], "localisation", 100))}
     assert one == 3  # no held-out figure from a single video
     assert np.isnan(bootstrap_interval(np.ones(3), np.zeros(3), 100, 0)).all()
 
@@ -60,7 +61,7 @@ def test_alpha_from_another_dataset_by_hand():
         ]
     )  # fmt: skip
     clips["clip_id"] = [f"v{index}@000000" for index in range(len(clips))]
-    rows = summarise_localisation(clips, 100, {"test": "train"})
+    rows = summarise(clips, "localisation", 100, {"test": "train"})
     assert {row["dataset"] for row in rows} == {"test"}
     found = {(row["method"], row["metric"]): (row["mean"], row["alpha"], row["n"]) for row in rows}
     assert {row.get("alpha_clips") for row in rows} == {3, None}
@@ -69,7 +70,9 @@ def test_alpha_from_another_dataset_by_hand():
     assert found["x", "loc_error_value_oracle"] == (pytest.approx(100 / 3), 0, 3)
     assert found["y", "loc_error_value_oracle"] == (0, 0, 1)
     assert ("y", "loc_error_value") not in found  # no clip was left to choose on
-    alone = {row["metric"]: row.get("alpha") for row in summarise_localisation(clips, 100) if row["dataset"] == "test"}
+    alone = {
+        row["metric"]: row.get("alpha") for row in summarise(clips, "localisation", 100) if row["dataset"] == "test"
+    }
     assert alone["loc_error_value"] is None
 
 
@@ -90,8 +93,8 @@ def test_failed_clips_are_counted_and_order_changes_nothing():
             "insertion_auc": [0.5, 0.6, 0.7, 0.8, None],
         }
     )  # fmt: skip
-    rows = summarise_insertion_deletion(clips, 200)
-    assert rows == summarise_insertion_deletion(clips.iloc[::-1], 200)
+    rows = summarise(clips, "insertion_deletion", 200)
+    assert rows == summarise(clips.iloc[::-1], "insertion_deletion", 200)
     by_metric = {row["metric"]: row for row in rows}
     assert (by_metric["deletion_auc"]["n"], by_metric["deletion_auc"]["n_failed"]) == (4, 1)
     assert np.isclose(by_metric["joint"]["mean"], 0.25 + 1 - 0.65)
@@ -102,7 +105,31 @@ def test_a_pair_that_cannot_be_is_not_called_failed():
     numbers = {"deletion_auc": np.nan, "insertion_auc": np.nan}
     unfit = pd.DataFrame(cell | {"method": "x", "status": ["unreadable", "not_applicable: no head"]} | numbers)
     failed = pd.DataFrame(cell | {"method": "y", "status": ["unreadable", "attribution is not finite"]} | numbers)
-    rows = summarise_insertion_deletion(pd.concat([unfit, failed]), 100)
+    rows = summarise(pd.concat([unfit, failed]), "insertion_deletion", 100)
     assert [(row["method"], row["metric"], row["n"], row["n_failed"]) for row in rows] == [
         ("x", "not_applicable", 0, 2), ("y", "none", 0, 2)
     ]  # fmt: skip
+
+
+def test_errors_that_are_all_alike_have_the_exact_interval_over_videos():
+    hits = {f"hits_{rule}": [[False]] * 6 for rule in ("value", "mean", "energy")}
+    names = {"dataset": "d", "model": "m", "method": "x", "status": "ok"}
+    clips = pd.DataFrame(names | {"clip_id": [f"v{i // 2}@{i:06}" for i in range(6)]} | hits)
+    row = summarise(clips, "localisation", 100)[0]
+    assert (row["mean"], row["ci_high"]) == (100, 100)
+    assert row["ci_low"] == pytest.approx(100 * 0.025 ** (1 / 3))  # three videos of two clips each
+    assert exact_interval(0.0, 10) == pytest.approx((0, 100 * (1 - 0.025**0.1)))
+
+
+def test_any_other_metric_has_the_scores_that_it_names_and_a_nan_is_none():
+    values = {"clip_id": ["a@0", "b@0", "c@0"], "status": "ok", "deletion_auc": [0.1, np.nan, 0.3]}
+    clips = pd.DataFrame({"dataset": "d", "model": "m", "method": "x", "insertion_auc": 0.5, "joint": 0.2} | values)
+    rows = summarise(clips, "swagv.metrics.insertion_deletion:InsertionDeletion", 100)
+    found = {row["metric"]: (row["n"], row["n_failed"], row["mean"]) for row in rows}
+    assert found["deletion_auc"] == (2, 1, pytest.approx(0.2))
+    assert found["insertion_auc"] == (3, 0, 0.5)
+
+
+def test_directions():
+    assert higher_is_better("insertion_auc")
+    assert not any(map(higher_is_better, ("deletion_auc", "joint", "loc_error_value_oracle", "seconds")))

@@ -263,6 +263,6 @@ def test_the_configuration_of_table_2(tmp_path, monkeypatch):
     assert dataset.source.paper_clips == 18_362
     assert dataset.spec["shards"] == round(dataset.source.paper_clips / 512)
     assert dataset.spec["clips"] == {**dataset.spec["clips"], "select": "centre", "clip_len": 16, "frame_step": 1}
-    assert evaluation.metrics["insertion_deletion"]["steps"] == 28
+    assert evaluation.metrics["insertion_deletion"].spec["settings"]["steps"] == 28
     assert len(evaluation.models) == 2
     assert len(evaluation.methods) == 11

@@ -20,7 +20,7 @@ from swagv.stages.plan import plan
 from swagv.stages.predict import predict
 from swagv.stages.supervoxels import supervoxels
 from swagv.stores import create_store, open_store
-from swagv.summary import summarise_insertion_deletion
+from swagv.summary import summarise
 from swagv.tables import MANIFEST, read_table, write_table
 
 CONFIG = {
@@ -63,15 +63,21 @@ def test_a_clip_without_a_target_is_a_row_in_every_table(shard):
     assert predictions.status.tolist() == ["ok", reason, "unreadable: x"]
     spec = {"method": evaluation.methods["centre"].spec}
     explain_cached.explain_control(folder / "clips.zarr", folder / "p.parquet", folder / "centre.zarr", spec)
-    spec |= {"metric": evaluation.metrics["insertion_deletion"], "model": evaluation.models["c3d_demo"].spec}
+    spec |= {
+        "metric": evaluation.metrics["insertion_deletion"].spec["settings"],
+        "model": evaluation.models["c3d_demo"].spec,
+    }
     paths = [folder / name for name in ("clips.zarr", "p.parquet", "centre.zarr", "id.parquet")]
     insertion_deletion(*paths, KEY | {"method": "centre"}, spec, RUNTIME)
     table = read_table(folder / "id.parquet")
     assert table.status.tolist() == predictions.status.tolist()
     assert table.deletion_auc.notna().tolist() == [True, False, False]
-    row = summarise_insertion_deletion(table, 100)[0]
+    row = summarise(table, "insertion_deletion", 100)[0]
     assert (row["n"], row["n_failed"]) == (1, 2)
-    spec |= {"metric": evaluation.metrics["localisation"], "geometry": evaluation.datasets["d"].spec["geometry"]}
+    spec |= {
+        "metric": evaluation.metrics["localisation"].spec["settings"],
+        "geometry": evaluation.datasets["d"].spec["geometry"],
+    }
     localisation(paths[0], paths[2], folder / "loc.parquet", KEY | {"method": "centre"}, spec)
     assert read_table(folder / "loc.parquet").status.tolist() == predictions.status.tolist()
 
@@ -117,7 +123,7 @@ def test_scores_that_are_not_finite_are_a_status(shard, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "load_for_stage", load)
     monkeypatch.setattr(predicting, "load_for_stage", load)
     spec = {"method": evaluation.methods["centre"].spec, "model": evaluation.models["c3d_demo"].spec}
-    spec |= {"metric": evaluation.metrics["insertion_deletion"], "target": "top1"}
+    spec |= {"metric": evaluation.metrics["insertion_deletion"].spec["settings"], "target": "top1"}
     explain_cached.explain_control(folder / "clips.zarr", folder / "p.parquet", tmp_path / "c.zarr", spec)
     paths = [folder / "clips.zarr", folder / "p.parquet", tmp_path / "c.zarr", tmp_path / "id.parquet"]
     insertion_deletion(*paths, KEY | {"method": "centre"}, {**spec, "metric": {"steps": 3}}, RUNTIME)

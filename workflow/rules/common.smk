@@ -13,9 +13,11 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 
-from swagv.config import Evaluation, canonical, modules_of
+from swagv.catalogue import METRICS
+from swagv.config import Evaluation, canonical, gradients_of, modules_of, recipes_of
 from swagv.errors import SwagvError
 from swagv.fingerprint import fingerprint
+from swagv.registry import load_object
 
 try:
     evaluation = Evaluation(config, list_videos=workflow.is_main_process)
@@ -54,7 +56,7 @@ onstart:
 wildcard_constraints:
     dataset="|".join(evaluation.datasets),
     model="|".join(evaluation.models),
-    method="|".join(evaluation.methods),
+    method="[^/]+",
     shard=r"\d{4}",
 
 
@@ -87,7 +89,52 @@ def model_of(wildcards):
 
 
 def method_of(wildcards):
-    return evaluation.methods[wildcards.method]
+    return known(wildcards.method, evaluation.methods, lambda: evaluation.known_methods, "method")
+
+
+def metric_of(wildcards):
+    return known(wildcards.metric, evaluation.metrics, lambda: evaluation.known_metrics, "metric")
+
+
+def recipe_of(wildcards):
+    """The supervoxels' settings, by a method that has them."""
+    return known(wildcards.recipe, evaluation.recipes, lambda: recipes_of(evaluation.known_methods.values()), "recipe")
+
+
+def pixels_of(wildcards):
+    """The spec of a cached pixel attribution."""
+    everything = lambda: gradients_of(evaluation.known_methods.values())
+    return known(wildcards.attribution, evaluation.gradients, everything, "attribution")
+
+
+def known(name, configured, everything, kind):
+    """What a name stands for; the experiments are resolved only for a name that the configuration does not have."""
+    found = configured.get(name) or everything().get(name)
+    if found is None:
+        raise WorkflowError(f"no {kind} of this configuration, or of its experiments, is called {name!r}")
+    return found
+
+
+def experiment_of(name):
+    try:
+        return evaluation.experiment(name)
+    except SwagvError as error:
+        raise WorkflowError(str(error))
+
+
+def folders_of(name):
+    """Pattern of the folders of a metric's tables: its own, and those of its variants in the experiments."""
+    path = METRICS.path(name)
+    names = {name, *(metric.name for metric in evaluation.metrics.values() if metric.spec["object"] == path)}
+    return f"({'|'.join(sorted(names))})(-[^/]+)?"
+
+
+def folders_of_others():
+    """Likewise, of the metrics without a stage of their own."""
+    own = {METRICS.path(name) for name in ("insertion_deletion", "localisation")}
+    names = {name for name, path in METRICS.items() if path not in own}
+    names |= {metric.name for metric in evaluation.metrics.values() if metric.spec["object"] not in own}
+    return f"({'|'.join(sorted(names))})(-[^/]+)?"
 
 
 def network_module(wildcards):
@@ -113,7 +160,7 @@ def supervoxels_store(wildcards):
 
 def gradients_of_recipe(wildcards):
     """The attribution that a recipe clusters."""
-    w, name = wildcards, evaluation.recipes[wildcards.recipe].gradients_name
+    w, name = wildcards, recipe_of(wildcards).gradients_name
     return f"results/{w.dataset}/{w.model}/gradients/{name}/{w.shard}.zarr"
 
 
@@ -145,45 +192,85 @@ def explain_code(wildcards):
     return code("explain.py", "swagv.stages.explain_cached")
 
 
+def network_spec(wildcards, experiment):
+    """Of a job that explains a few clips itself."""
+    spec = {"method": method_of(wildcards).spec, "model": model_of(wildcards).spec}
+    return spec | {"clips": experiment_of(experiment).clips}
+
+
+def needs_network(metric):
+    return load_object(metric.spec["object"]).needs_network
+
+
+def metric_module(wildcards):
+    return method_module(scope_of(wildcards)[0].spec)
+
+
+def score_code(wildcards):
+    metric = metric_of(wildcards)
+    network = [network_module(wildcards)] if needs_network(metric) else []
+    return code("score.py", "swagv.stages.score", method_module(metric.spec), *network)
+
+
+def score_spec(wildcards):
+    metric = metric_of(wildcards)
+    parts = [*["model"] * needs_network(metric), *["geometry"] * metric.needs_boxes]
+    return canonical(metric_spec(wildcards, *parts) | {"metric": metric.spec})
+
+
 def explain_spec(wildcards):
     method = method_of(wildcards)
     spec = {"method": method.spec, "kind": method.kind}
     return canonical(spec | {"model": model_of(wildcards).spec} if method.kind == "network" else spec)
 
 
-def localisation_spec(wildcards):
-    spec = {"metric": evaluation.metrics["localisation"], "method": method_of(wildcards).spec}
-    return spec | {"geometry": dataset_of(wildcards).spec["geometry"]}
+def metric_spec(wildcards, *parts):
+    """Settings of a metric's stage: its own, the method's card, and the `parts` that it really looks at."""
+    more = {"model": lambda: model_of(wildcards).spec, "geometry": lambda: dataset_of(wildcards).spec["geometry"]}
+    spec = {"metric": metric_of(wildcards).spec["settings"], "method": method_of(wildcards).spec}
+    return spec | {part: more[part]() for part in parts}
 
 
-def cells(pattern, datasets=None):
+def cells(pattern, datasets=None, models=None, methods=None):
     """`pattern` for every dataset that is evaluated (or these), shard, model and method of the configuration."""
     return sorted(
         {
             pattern.format(dataset=dataset.name, shard=shard, model=model, method=method)
             for dataset in (evaluation.evaluated if datasets is None else datasets)
             for shard in dataset.shards
-            for model in evaluation.models
-            for method in evaluation.methods
+            for model in models or evaluation.models
+            for method in methods or evaluation.methods
         }
     )
 
 
 def datasets_of(metric):
-    """The datasets whose clips a metric scores."""
-    if metric == "localisation":
+    """The datasets whose clips a metric scores; those that only choose a threshold have no other part."""
+    if metric.registered == "localisation":
         return [dataset for dataset in evaluation.datasets.values() if dataset.source.has_boxes]
-    return evaluation.evaluated
+    return [dataset for dataset in evaluation.evaluated if dataset.source.has_boxes or not metric.needs_boxes]
 
 
-def clip_tables(metric):
+def clip_tables(metric, experiment=None):
     """Per-clip tables of one metric."""
-    return cells(f"results/{{dataset}}/{{model}}/{metric}/{{method}}/{{shard}}.parquet", datasets_of(metric))
+    pattern = f"results/{{dataset}}/{{model}}/{metric.name}/{{method}}/{{shard}}.parquet"
+    which = (experiment.models, experiment.methods) if experiment else ()
+    return cells(pattern, datasets_of(metric), *which)
+
+
+def scope_of(wildcards):
+    """Metric and experiment of a summary: those of the configuration stand in no experiment's folder."""
+    *experiment, name = wildcards.scope.split("/")
+    if not experiment:
+        return evaluation.metrics[name], None
+    experiment = experiment_of(experiment[0])
+    return experiment.metrics[name], experiment
 
 
 def summarise_spec(wildcards):
-    spec = {"bootstrap": evaluation.bootstrap}
-    return spec | {"alpha_from": evaluation.alpha_from} if wildcards.metric == "localisation" else spec
+    metric, _ = scope_of(wildcards)
+    spec = {"metric": metric.registered, "bootstrap": evaluation.bootstrap}
+    return spec | {"alpha_from": evaluation.alpha_from} if metric.registered == "localisation" else spec
 
 
 def summaries():
@@ -191,26 +278,135 @@ def summaries():
     return [f"results/summary/{name}.parquet" for name in evaluation.metrics]
 
 
-def stores():
-    """Everything between the videos and the summaries.
+def stores(experiment=None):
+    """Everything between the videos and the summaries, of the configuration or of an experiment.
 
-    `rule all` asks for it, because Snakemake deletes a job's output before it starts and does not miss a file whose
+    A target asks for it, because Snakemake deletes a job's output before it starts and does not miss a file whose
     descendants exist: a run killed while it replaced one would otherwise leave old results that look finished.
     """
+    part = experiment or evaluation
     found = []
     for dataset in evaluation.datasets.values():
         folder = f"results/{dataset.name}"
         shared = ["manifest/{}.parquet", "clips/{}.zarr"]
-        own = ["predictions/{}.parquet", *(f"gradients/{name}/{{}}.zarr" for name in evaluation.gradients)]
-        for name, method in evaluation.recipes.items():
+        own = ["predictions/{}.parquet"]
+        own += [f"gradients/{name}/{{}}.zarr" for name in gradients_of(part.methods.values())]
+        for name, method in recipes_of(part.methods.values()).items():
             (shared if method.explainer.features == "image" else own).append(f"supervoxels/{name}/{{}}.zarr")
-        own += [f"explanations/{name}/{{}}.zarr" for name in evaluation.methods]
-        metrics = [name for name in evaluation.metrics if dataset in datasets_of(name)]
-        own += [f"{metric}/{name}/{{}}.parquet" for metric in metrics for name in evaluation.methods]
-        shared += [f"{model}/{path}" for model in evaluation.models for path in own]
+        own += [f"explanations/{name}/{{}}.zarr" for name in part.methods]
+        metrics = [metric.name for metric in part.metrics.values() if dataset in datasets_of(metric)]
+        own += [f"{metric}/{name}/{{}}.parquet" for metric in metrics for name in part.methods]
+        shared += [f"{model}/{path}" for model in part.models for path in own]
         found += [f"{folder}/{path.format(shard)}" for path in shared for shard in dataset.shards]
     return found
 
 
+# Tables of everything that the configuration runs, and the metric of each.
+RESULT_TABLES = {"table2": "insertion_deletion", "table3": "localisation"}
+# Figures, and the kind of each; every other experiment is a table alone.
+FIGURES = {
+    "figure1": "versus",
+    "figure2": "grid",
+    "figure3": "sweep",
+    "figure4": "strips",
+    "ablations": "ablation",
+    "randomisation": "randomisation",
+    "space_time": "profile",
+}
+# Of these there is no table of means.
+FIGURES_ALONE = ("figure1", "figure2", "figure3", "figure4", "randomisation")
+
+
+def targets():
+    """Everything between a run's summaries and what people look at; each is a rule of its own."""
+    return dict.fromkeys([*RESULT_TABLES, "figure4", *evaluation.experiments])
+
+
+def part_of(target):
+    """The experiment of a target; None for one that shows the configuration's own methods."""
+    return None if target in (*RESULT_TABLES, "figure4") else experiment_of(target)
+
+
+def outputs_of(target):
+    """What a target makes, with everything that it rests on."""
+    made = [] if target in FIGURES_ALONE else [f"results/tables/{target}.parquet"]
+    made += [f"results/figures/{target}.svg"] if target in FIGURES else []
+    # Timing explains anew, and needs no explanation in a store.
+    return made if target == "table4" else [*made, *stores(part_of(target))]
+
+
+def asked_for(target):
+    """Whether a target is part of every run, is made in this one, or was in an earlier one: the report shows it then."""
+    if target in RESULT_TABLES:
+        return RESULT_TABLES[target] in evaluation.metrics
+    made = any(Path(f"results/{name}").exists() for name in (f"tables/{target}.parquet", f"figures/{target}.svg"))
+    return made or target in workflow.dag_settings.targets
+
+
+def shown(kind):
+    """Tables, or figures, that the report shows."""
+    paths = [path for target in targets() if asked_for(target) for path in outputs_of(target)]
+    return [path for path in paths if path.startswith(f"results/{kind}/")]
+
+
+def scopes_of(table):
+    """The summaries that a table is made of."""
+    if table == "table4":
+        return ["timing"]
+    if table in RESULT_TABLES:
+        if RESULT_TABLES[table] not in evaluation.metrics:
+            raise WorkflowError(f"{table} needs metrics.{RESULT_TABLES[table]} in the configuration")
+        return [RESULT_TABLES[table]]
+    return [f"{table}/{metric}" for metric in experiment_of(table).metrics]
+
+
+def table_spec(table):
+    """Cards of the methods and networks of a table, by which the paper's own numbers are found."""
+    methods = (part_of(table) or evaluation).methods
+    return {
+        "methods": {name: method.spec for name, method in methods.items()},
+        "networks": {name: model.spec["card"] for name, model in evaluation.models.items()},
+    }
+
+
+def timings():
+    """A shard of the first dataset is enough to time a method."""
+    dataset, experiment = evaluation.evaluated[0], experiment_of("table4")
+    pattern = f"results/{dataset.name}/{{model}}/timing/{{method}}/{min(dataset.shards)}.parquet"
+    return cells(pattern, [dataset], experiment.models, experiment.methods)
+
+
+def figure_inputs(wildcards):
+    name = wildcards.figure
+    part, kind = part_of(name), FIGURES[name]
+    which = (None, part.models, part.methods) if part else ()
+    if kind in ("versus", "strips"):
+        cell, metrics = "results/{dataset}/{model}", (part or evaluation).metrics
+        return {
+            "clips": cells("results/{dataset}/clips/{shard}.zarr"),
+            "predictions": cells(f"{cell}/predictions/{{shard}}.parquet", *which),
+            "explanations": cells(f"{cell}/explanations/{{method}}/{{shard}}.zarr", *which),
+            "scores": clip_tables(metrics["insertion_deletion"], part) if "insertion_deletion" in metrics else [],
+        }
+    if kind == "randomisation":
+        return {"tables": cells("results/{dataset}/{model}/randomisation/{method}/{shard}.parquet", *which)}
+    if kind == "profile":
+        return {"tables": clip_tables(part.metrics["frame_profile"], part)}
+    inputs = {"summaries": [f"results/summary/{name}/{metric}.parquet" for metric in part.metrics]}
+    if kind == "sweep":
+        inputs["supervoxels"] = [path for path in stores(part) if "/supervoxels/" in path]
+    return inputs
+
+
+def figure_spec(figure):
+    """What each method and metric of a figure stands for."""
+    part = part_of(figure)
+    spec = {"kind": FIGURES[figure], "points": part.points if part else [], "choices": part.choices if part else []}
+    if FIGURES[figure] == "sweep":
+        spec["recipes"] = {name: method.recipe_name for name, method in part.methods.items()}
+    return spec
+
+
 def final_outputs():
-    return [*stores(), *summaries(), "results/report.html"]
+    more = [path for target in targets() if asked_for(target) for path in outputs_of(target)]
+    return list(dict.fromkeys([*stores(), *summaries(), *more, "results/report.html"]))

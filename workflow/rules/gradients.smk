@@ -39,9 +39,9 @@ rule gradients:
         code=lambda w: code(
             "gradients.py",
             "swagv.stages.explain",
-            method_module(evaluation.gradients[w.attribution]),
+            method_module(pixels_of(w)),
             network_module(w),
         ),
-        spec=lambda w: canonical({"method": evaluation.gradients[w.attribution], "model": model_of(w).spec}),
+        spec=lambda w: canonical({"method": pixels_of(w), "model": model_of(w).spec}),
     script:
         "../scripts/gradients.py"

@@ -4,11 +4,13 @@ rule insertion_deletion:
         predictions="results/{dataset}/{model}/predictions/{shard}.parquet",
         explanations="results/{dataset}/{model}/explanations/{method}/{shard}.zarr",
     output:
-        "results/{dataset}/{model}/insertion_deletion/{method}/{shard}.parquet",
+        "results/{dataset}/{model}/{metric}/{method}/{shard}.parquet",
     log:
-        "results/logs/insertion_deletion/{dataset}/{model}/{method}/{shard}.log",
+        "results/logs/{metric}/{dataset}/{model}/{method}/{shard}.log",
     benchmark:
-        "results/benchmarks/insertion_deletion/{dataset}/{model}/{method}/{shard}.tsv"
+        "results/benchmarks/{metric}/{dataset}/{model}/{method}/{shard}.tsv"
+    wildcard_constraints:
+        metric=folders_of("insertion_deletion"),
     conda:
         "../../envs/swagv.yaml"
     threads: evaluation.runtime["threads"]
@@ -16,12 +18,6 @@ rule insertion_deletion:
         gpu=GPU,
     params:
         code=lambda w: code("insertion_deletion.py", "swagv.stages.insertion_deletion", network_module(w)),
-        spec=lambda w: canonical(
-            {
-                "metric": evaluation.metrics["insertion_deletion"],
-                "method": method_of(w).spec,
-                "model": model_of(w).spec,
-            }
-        ),
+        spec=lambda w: canonical(metric_spec(w, "model")),
     script:
         "../scripts/insertion_deletion.py"

@@ -3,15 +3,17 @@ rule localisation:
         clips="results/{dataset}/clips/{shard}.zarr",
         explanations="results/{dataset}/{model}/explanations/{method}/{shard}.zarr",
     output:
-        "results/{dataset}/{model}/localisation/{method}/{shard}.parquet",
+        "results/{dataset}/{model}/{metric}/{method}/{shard}.parquet",
     log:
-        "results/logs/localisation/{dataset}/{model}/{method}/{shard}.log",
+        "results/logs/{metric}/{dataset}/{model}/{method}/{shard}.log",
     benchmark:
-        "results/benchmarks/localisation/{dataset}/{model}/{method}/{shard}.tsv"
+        "results/benchmarks/{metric}/{dataset}/{model}/{method}/{shard}.tsv"
+    wildcard_constraints:
+        metric=folders_of("localisation"),
     conda:
         "../../envs/swagv.yaml"
     params:
         code=code("localisation.py", "swagv.stages.localisation"),
-        spec=lambda w: canonical(localisation_spec(w)),
+        spec=lambda w: canonical(metric_spec(w, "geometry")),
     script:
         "../scripts/localisation.py"

@@ -1,35 +1,18 @@
-rule summarise:
-    input:
-        lambda w: clip_tables(w.metric),
-    output:
-        "results/summary/{metric}.parquet",
-    log:
-        "results/logs/summarise/{metric}.log",
-    benchmark:
-        "results/benchmarks/summarise/{metric}.tsv"
-    wildcard_constraints:
-        metric="insertion_deletion|localisation",
-    conda:
-        "../../envs/swagv.yaml"
-    params:
-        code=code("summarise.py", "swagv.stages.summarise"),
-        spec=lambda w: canonical(summarise_spec(w)),
-    script:
-        "../scripts/summarise.py"
-
-
 rule report:
     input:
         summaries=summaries(),
-        clip_tables=lambda w: [table for metric in evaluation.metrics for table in clip_tables(metric)],
+        clip_tables=lambda w: [table for metric in evaluation.metrics.values() for table in clip_tables(metric)],
         manifests=lambda w: cells("results/{dataset}/manifest/{shard}.parquet", evaluation.datasets.values()),
         predictions=lambda w: cells(
             "results/{dataset}/{model}/predictions/{shard}.parquet", evaluation.datasets.values()
         ),
         clips=lambda w: cells("results/{dataset}/clips/{shard}.zarr"),
         explanations=lambda w: cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
+        comparisons=[f"results/comparisons/{name}.parquet" for name in evaluation.metrics],
+        tables=lambda w: shown("tables"),
+        figures=lambda w: shown("figures"),
     output:
-        "results/report.html",
+        report("results/report.html", category="Report", caption="../report/report.rst"),
     log:
         "results/logs/report.log",
     benchmark:

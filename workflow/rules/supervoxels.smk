@@ -11,7 +11,7 @@ rule supervoxels_of_image:
         "../../envs/swagv.yaml"
     params:
         code=code("supervoxels.py", "swagv.stages.supervoxels"),
-        spec=lambda w: canonical({"recipe": evaluation.recipes[w.recipe].recipe}),
+        spec=lambda w: canonical({"recipe": recipe_of(w).recipe}),
     script:
         "../scripts/supervoxels.py"
 
@@ -30,6 +30,6 @@ rule supervoxels_of_gradient:
         "../../envs/swagv.yaml"
     params:
         code=code("supervoxels.py", "swagv.stages.supervoxels"),
-        spec=lambda w: canonical({"recipe": evaluation.recipes[w.recipe].recipe}),
+        spec=lambda w: canonical({"recipe": recipe_of(w).recipe}),
     script:
         "../scripts/supervoxels.py"

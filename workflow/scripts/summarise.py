@@ -7,9 +7,5 @@ from swagv.joblog import log_to
 from swagv.stages.summarise import summarise
 
 log_to(snakemake.log[0])
-summarise(
-    [Path(path) for path in snakemake.input],
-    Path(snakemake.output[0]),
-    snakemake.wildcards.metric,
-    json.loads(snakemake.params.spec),
-)
+spec = json.loads(snakemake.params.spec)
+summarise([Path(path) for path in snakemake.input], Path(snakemake.output[0]), spec.pop("metric"), spec)

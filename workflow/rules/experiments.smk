@@ -1,0 +1,105 @@
+# The paper's tables and figures, and what it leaves open. Each is a target of its own: snakemake --cores 8 table1 figure3.
+for name in targets():
+
+    rule:
+        name:
+            name
+        input:
+            lambda w, name=name: outputs_of(name),
+        localrule: True
+
+
+rule table:
+    input:
+        summaries=lambda w: [f"results/summary/{scope}.parquet" for scope in scopes_of(w.table)],
+        comparisons=lambda w: [f"results/comparisons/{scope}.parquet" for scope in scopes_of(w.table)],
+    output:
+        parquet="results/tables/{table}.parquet",
+        csv=report(
+            "results/tables/{table}.csv", category="Tables", caption="../report/table.rst", labels={"table": "{table}"}
+        ),
+        markdown="results/tables/{table}.md",
+        latex="results/tables/{table}.tex",
+    log:
+        "results/logs/table/{table}.log",
+    benchmark:
+        "results/benchmarks/table/{table}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=code("table.py", "swagv.stages.table"),
+        spec=lambda w: canonical(table_spec(w.table)),
+    script:
+        "../scripts/table.py"
+
+
+# One shard of each dataset is enough to time a method; a job has the machine to itself.
+rule timing:
+    input:
+        clips="results/{dataset}/clips/{shard}.zarr",
+        predictions="results/{dataset}/{model}/predictions/{shard}.parquet",
+    output:
+        "results/{dataset}/{model}/timing/{method}/{shard}.parquet",
+    log:
+        "results/logs/timing/{dataset}/{model}/{method}/{shard}.log",
+    benchmark:
+        "results/benchmarks/timing/{dataset}/{model}/{method}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    threads: workflow.cores or evaluation.runtime["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda w: code("timing.py", "swagv.stages.timing", method_module(method_of(w).spec), network_module(w)),
+        spec=lambda w: canonical(network_spec(w, "table4")),
+    script:
+        "../scripts/timing.py"
+
+
+rule randomise:
+    input:
+        clips="results/{dataset}/clips/{shard}.zarr",
+        predictions="results/{dataset}/{model}/predictions/{shard}.parquet",
+        explanations="results/{dataset}/{model}/explanations/{method}/{shard}.zarr",
+    output:
+        "results/{dataset}/{model}/randomisation/{method}/{shard}.parquet",
+    log:
+        "results/logs/randomise/{dataset}/{model}/{method}/{shard}.log",
+    benchmark:
+        "results/benchmarks/randomise/{dataset}/{model}/{method}/{shard}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    threads: evaluation.runtime["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda w: code(
+            "randomise.py", "swagv.stages.randomise", method_module(method_of(w).spec), network_module(w)
+        ),
+        spec=lambda w: canonical(network_spec(w, "randomisation")),
+    script:
+        "../scripts/randomise.py"
+
+
+rule figure:
+    input:
+        unpack(figure_inputs),
+    output:
+        svg=report(
+            "results/figures/{figure}.svg",
+            category="Figures",
+            caption="../report/figure.rst",
+            labels={"figure": "{figure}"},
+        ),
+        csv="results/figures/{figure}.csv",
+    log:
+        "results/logs/figure/{figure}.log",
+    benchmark:
+        "results/benchmarks/figure/{figure}.tsv"
+    conda:
+        "../../envs/swagv.yaml"
+    params:
+        code=code("figure.py", "swagv.stages.figure"),
+        spec=lambda w: canonical(figure_spec(w.figure)),
+    script:
+        "../scripts/figure.py"
