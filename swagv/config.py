@@ -175,7 +175,7 @@ class Evaluation:
             for dataset in self.datasets.values():
                 _ = dataset.shards
         self.models = {name: _model(name, given or {}) for name, given in config["models"].items()}
-        self.methods = {name: _method(name, given or {}) for name, given in config["methods"].items()}
+        self.methods = {name: method_of(name, given or {}) for name, given in config["methods"].items()}
         self.metrics = {name: _metric(name, given or {}) for name, given in config["metrics"].items()}
         self._check_pairs()
         for name, metric in self.metrics.items():
@@ -289,10 +289,10 @@ class Evaluation:
 
     def _vary(self, base: str, settings: Mapping[str, Any], what: str) -> Method:
         """A method of the configuration or the catalogue with other settings; where equal, one that has a name."""
-        plain = self.methods.get(base) or _method(base, {}, f"{what}, method {base!r}")
+        plain = self.methods.get(base) or method_of(base, {}, f"{what}, method {base!r}")
         if not settings:
             return plain
-        varied = _method(
+        varied = method_of(
             named(base, settings),
             {"type": plain.spec["object"]} | plain.spec["settings"] | dict(settings),
             f"{what}, method {base!r}",
@@ -467,7 +467,8 @@ def _digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _method(name: str, given: Mapping[str, Any], what: str = "") -> Method:
+def method_of(name: str, given: Mapping[str, Any], what: str = "") -> Method:
+    """A method by name, with `given` as the configuration gives it; `what` begins the message of an error."""
     registered, settings = given.get("type", name), {key: given[key] for key in given if key != "type"}
     explainer = explainer_of(registered, what or f"method {name!r}", settings)
     # A preset is resolved here, so that the stage needs no catalogue: the class, and all of its settings.

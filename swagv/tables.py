@@ -52,6 +52,9 @@ SUMMARY = _schema(
     {"alpha": _NUMBER, "alpha_clips": pa.int64()},  # of localisation: one alpha for all clips, and how many chose it
 )
 
+TABLE = pa.schema(
+    [*SUMMARY, *_schema({"paper": _NUMBER, "paper_network": _TEXT, "paper_data": _TEXT, "paper_n": pa.int64()})]
+)
 COMPARISONS = _schema(
     {"dataset": _TEXT, "model": _TEXT, "metric": _TEXT, "method_a": _TEXT, "method_b": _TEXT},
     {"n": pa.int64(), "n_videos": pa.int64(), "difference": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},

@@ -362,8 +362,10 @@ def scopes_of(table):
 
 def table_spec(table):
     """Cards of the methods and networks of a table, by which the paper's own numbers are found."""
-    methods = (part_of(table) or evaluation).methods
+    part = part_of(table)
+    methods = (part or evaluation).methods
     return {
+        "choices": part.choices if part else [],
         "methods": {name: method.spec for name, method in methods.items()},
         "networks": {name: model.spec["card"] for name, model in evaluation.models.items()},
     }
