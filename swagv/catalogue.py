@@ -59,6 +59,10 @@ METRICS = Registry(
     {
         "insertion_deletion": "swagv.metrics.insertion_deletion:InsertionDeletion",
         "localisation": "swagv.metrics.localisation:Localisation",
+        # beyond the paper
+        "pointing": "swagv.metrics.pointing:Pointing",
+        "frame_profile": "swagv.metrics.frame_profile:FrameProfile",
+        "frame_deletion": "swagv.metrics.frame_deletion:FrameDeletion",
     },
 )
 

@@ -46,6 +46,8 @@ LOCALISATION = _schema(
     {"hits_value": _FLAGS, "hits_mean": _FLAGS, "hits_energy": _FLAGS},
     {f"empty_frames_{rule}": pa.list_(pa.int32()) for rule in ("value", "mean", "energy")},
 )
+# Of any other metric; its own columns follow.
+SCORES = _schema(_CELL | _CLIP, {"target": pa.int64()})
 SUMMARY = _schema(
     _CELL,
     {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},

@@ -11,7 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-SUBSTRATES = ("zero",)
+SUBSTRATES = ("zero", "black", "blur")
+TIES = ("raster", "reverse", "random")
+_BLUR = 20.0  # pixels; the strongest of extremal perturbations, which leaves nothing of an actor
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,30 @@ class InsertionDeletion:
     steps
         Number of equal steps; the curves have ``steps + 1`` points.
     substrate
-        What stands for nothing: ``"zero"``, zeros after normalisation.
+        What stands for nothing: ``"zero"``, zeros after normalisation; ``"black"``, black pixels, for a model with
+        `mean` and `std`; ``"blur"``, the clip's own frames under a Gaussian of 20 pixels.
+    ties
+        Which of equal voxels comes first: the one first in ``"raster"`` order (time, row, column), the last of them in
+        ``"reverse"``, or one ``"random"`` order of the voxels that is the same for all clips of a shape.
 
     Notes
     -----
-    Ranking is stable and descending, ties in raster order. Curves are the softmax probability of the target; the area
+    Ranking is descending. Curves are the softmax probability of the target; the area
     is the trapezoid over a unit axis. Lower `deletion_auc` and higher `insertion_auc` are better.
     """
 
     higher_is_better: ClassVar[dict[str, bool]] = {"deletion_auc": False, "insertion_auc": True, "joint": False}
+    needs_network: ClassVar[bool] = True
     steps: int = 28
     substrate: str = "zero"
+    ties: str = "raster"
 
     def __post_init__(self) -> None:
+        for name, known in (("substrate", SUBSTRATES), ("ties", TIES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {', '.join(known)}")
         if self.steps < 1:
             raise ValueError(f"steps={self.steps}: must be at least 1")
-        if self.substrate not in SUBSTRATES:
-            raise ValueError(f"substrate={self.substrate!r}: must be one of {', '.join(SUBSTRATES)}")
 
     def __call__(
         self,
@@ -77,7 +86,7 @@ class InsertionDeletion:
         Raises
         ------
         ValueError
-            If shapes do not agree or the attribution is not finite.
+            If shapes do not agree, the attribution is not finite, or the model does not say what black is.
         """
         import torch
 
@@ -88,8 +97,9 @@ class InsertionDeletion:
         step = self._step_of_voxel(attribution)
         deletion = torch.empty(len(clips), self.steps + 1)
         insertion = torch.empty(len(clips), self.steps + 1)
-        intact = self._scores(model, clips, target, batch_size) if p_intact is None else p_intact
-        blank = self._scores(model, torch.zeros_like(clips), target, batch_size) if p_blank is None else p_blank
+        nothing = self._nothing(model, clips)
+        intact = target_scores(model, clips, target, batch_size) if p_intact is None else p_intact
+        blank = target_scores(model, nothing, target, batch_size) if p_blank is None else p_blank
         deletion[:, 0], deletion[:, -1] = intact.cpu(), blank.cpu()
         insertion[:, 0], insertion[:, -1] = blank.cpu(), intact.cpu()
         games = torch.arange(2, device=clips.device).repeat_interleave(self.steps - 1)[:, None, None, None]
@@ -99,7 +109,10 @@ class InsertionDeletion:
             for batch in torch.arange(len(at), device=clips.device).split(batch_size):
                 kept = (step[index] < at[batch]) ^ (games[batch] == 0)
                 # A product with one clip keeps its memory format; one with copies of it would not.
-                scores.append(self._scores(model, clip * kept[:, None], target[index].expand(len(batch)), batch_size))
+                shown = clip * kept[:, None]
+                if self.substrate != "zero":
+                    shown += nothing[index] * ~kept[:, None]
+                scores.append(target_scores(model, shown, target[index].expand(len(batch)), batch_size))
             deletion[index, 1:-1], insertion[index, 1:-1] = torch.cat(scores).cpu().view(2, self.steps - 1)
         return {
             "deletion_auc": area(deletion),
@@ -113,24 +126,57 @@ class InsertionDeletion:
         import torch
 
         flat = attribution.flatten(1)
-        order = torch.sort(flat, dim=1, descending=True, stable=True).indices
         total = flat.shape[1]
+        first = self._first(total)
+        if first is None:
+            order = torch.sort(flat, dim=1, descending=True, stable=True).indices
+        else:
+            first = first.to(flat.device)
+            order = first[torch.sort(flat[:, first], dim=1, descending=True, stable=True).indices]
         edges = torch.arange(1, self.steps, device=flat.device) * total // self.steps
         step_of_rank = torch.bucketize(torch.arange(total, device=flat.device), edges, right=True)
         step = torch.empty_like(order).scatter_(1, order, step_of_rank.expand_as(order))
         return step.to(torch.uint8 if self.steps <= 256 else torch.int32).view_as(attribution)
 
-    @staticmethod
-    def _scores(model: Callable[[Tensor], Tensor], clips: Tensor, target: Tensor, batch_size: int) -> Tensor:
+    def _first(self, total: int) -> Tensor | None:
+        """The voxels in the order in which equal ones come; None for raster order."""
         import torch
 
-        scores = []
-        with torch.inference_mode():
-            for start in range(0, len(clips), batch_size):
-                batch = slice(start, start + batch_size)
-                probability = model(clips[batch]).float().softmax(1)
-                scores.append(probability.gather(1, target[batch, None])[:, 0])
-        return torch.cat(scores)
+        if self.ties == "raster":
+            return None
+        if self.ties == "reverse":
+            return torch.arange(total - 1, -1, -1)
+        return torch.randperm(total, generator=torch.Generator().manual_seed(0))
+
+    def _nothing(self, model: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
+        """The substrate of each clip, N,C,T,H,W."""
+        import torch
+
+        if self.substrate == "blur":
+            from swagv.methods.extremal_mask import blur
+
+            return blur(clips, _BLUR)
+        nothing = torch.zeros_like(clips)
+        if self.substrate == "black":
+            if not (hasattr(model, "mean") and hasattr(model, "std")):
+                raise ValueError(
+                    "substrate='black' needs a model with `mean` and `std`: give a VideoClassifier, or substrate='zero'"
+                )
+            nothing -= model.mean / model.std
+        return nothing
+
+
+def target_scores(model: Callable[[Tensor], Tensor], clips: Tensor, target: Tensor, batch_size: int) -> Tensor:
+    """Softmax probability (N,) float32 of the classes `target` (N,), `batch_size` clips a forward pass."""
+    import torch
+
+    scores = []
+    with torch.inference_mode():
+        for start in range(0, len(clips), batch_size):
+            batch = slice(start, start + batch_size)
+            probability = model(clips[batch]).float().softmax(1)
+            scores.append(probability.gather(1, target[batch, None])[:, 0])
+    return torch.cat(scores)
 
 
 def area(curve: Tensor | np.ndarray) -> Tensor | np.ndarray:

@@ -48,6 +48,7 @@ class Localisation:
     """
 
     higher_is_better: ClassVar[dict[str, bool]] = {f"loc_error_{rule}": False for rule in ALPHAS}
+    needs_network: ClassVar[bool] = False
     iou_threshold: float = 0.5
     largest_component: bool = False
     empty_frame: str = "whole_frame"
@@ -78,10 +79,7 @@ class Localisation:
         dict
             As `of_clip`, one row a clip.
         """
-        attribution, boxes = _as_array(attribution), _as_array(boxes).astype(np.float64)
-        if boxes.shape != (*attribution.shape[:2], 4):
-            raise ValueError(f"boxes {boxes.shape} do not fit the attribution {attribution.shape}; need N,T,4")
-        found = [self.of_clip(one, truth) for one, truth in zip(attribution, boxes, strict=True)]
+        found = [self.of_clip(*pair) for pair in zip(*maps_and_boxes(attribution, boxes), strict=True)]
         return {name: np.stack([row[name] for row in found]) for name in found[0]}
 
     def true_boxes(self, boxes: np.ndarray, geometry: Geometry, size: tuple[int, int]) -> np.ndarray:
@@ -150,6 +148,24 @@ class Localisation:
             result[f"hits_{rule}"] = overlap.mean(-1) > self.iou_threshold
             result[f"empty_frames_{rule}"] = empty.sum(-1).astype(np.int32)
         return result
+
+
+def maps_and_boxes(attribution: ArrayLike, boxes: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Maps N,T,H,W and true boxes N,T,4 as float64 arrays, also of tensors on a GPU.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree, a map is not finite, or a clip has no box.
+    """
+    attribution, boxes = _as_array(attribution).astype(np.float64), _as_array(boxes).astype(np.float64)
+    if boxes.shape != (*attribution.shape[:2], 4):
+        raise ValueError(f"boxes {boxes.shape} do not fit the attribution {attribution.shape}; need N,T,4")
+    if not np.isfinite(attribution).all():
+        raise ValueError("the attribution holds NaN or infinity")
+    if not np.isfinite(boxes).all(-1).any(-1).all():
+        raise ValueError("no frame of this clip has a true box")
+    return attribution, boxes
 
 
 def _as_array(values: ArrayLike) -> np.ndarray:

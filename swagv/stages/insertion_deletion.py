@@ -51,7 +51,8 @@ def insertion_deletion(
             torch.tensor([row["target"]], device=device),
             batch_size=runtime["batch_size"],
             p_intact=torch.tensor([row["p_target"]]),
-            p_blank=torch.tensor([row["p_blank"]]),
+            # The stage before asked for the score of zeros; of another substrate it is not known.
+            p_blank=torch.tensor([row["p_blank"]]) if metric.substrate == "zero" else None,
         )
         if not all(torch.isfinite(value).all() for value in result.values()):
             rows[index]["status"] = "the network's scores are not finite"

@@ -3,8 +3,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
-from swagv.metrics.insertion_deletion import InsertionDeletion
+from swagv.metrics.insertion_deletion import TIES, InsertionDeletion
 
 
 def sum_model(clips):
@@ -80,3 +81,56 @@ def test_bad_maps_are_refused():
         InsertionDeletion()(sum_model, clips, torch.zeros(1, 2, 4, 5), target)
     with pytest.raises(ValueError, match="NaN"):
         InsertionDeletion()(sum_model, clips, torch.full((1, 2, 4, 4), float("nan")), target)
+
+
+class Scaled:
+    """`sum_model` with a network's normalisation: a black pixel is -mean / std."""
+
+    mean, std = torch.tensor([0.5, 0.25, 0.4]).view(1, 3, 1, 1, 1), torch.tensor([0.5, 0.2, 0.3]).view(1, 3, 1, 1, 1)
+
+    def __call__(self, clips):
+        return sum_model(clips / 50)
+
+
+@pytest.mark.parametrize("substrate", ["zero", "black", "blur"])
+@pytest.mark.parametrize("ties", ["raster", "reverse", "random"])
+def test_substrates_and_orders_of_ties_equal_the_slow_definition(substrate, ties):
+    generator = torch.Generator().manual_seed(1)
+    clip = torch.randn(3, 4, 7, 8, generator=generator)
+    attribution = (torch.rand(4, 7, 8, generator=generator) * 3).round()
+    nothing = {
+        "zero": torch.zeros_like(clip),
+        "black": ((torch.zeros_like(clip)[None] - Scaled.mean) / Scaled.std)[0],
+        "blur": torch.from_numpy(
+            gaussian_filter(clip.numpy(), (0, 0, 20, 20), mode="constant", truncate=4.0).astype(np.float32)
+        ),
+    }[substrate]
+    place = {
+        "raster": np.arange(224),
+        "reverse": -np.arange(224),
+        "random": np.argsort(torch.randperm(224, generator=torch.Generator().manual_seed(0)).numpy()),
+    }[ties]
+    order = sorted(range(224), key=lambda voxel: (-float(attribution.flatten()[voxel]), place[voxel]))
+    metric = InsertionDeletion(steps=8, substrate=substrate, ties=ties)
+    result = metric(Scaled(), clip[None], attribution[None], torch.tensor([0]), batch_size=5)
+    for game in ("deletion", "insertion"):
+        for step in range(9):
+            taken = torch.zeros(224, dtype=torch.bool)
+            taken[order[: step * 28]] = True
+            shown = torch.where(taken.view(4, 7, 8) == (game == "insertion"), clip, nothing)
+            expected = float(Scaled()(shown[None]).softmax(1)[0, 0])
+            assert float(result[f"{game}_curve"][0, step]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_black_needs_to_be_known():
+    with pytest.raises(ValueError, match="needs a model with `mean` and `std`"):
+        InsertionDeletion(substrate="black")(
+            sum_model, torch.ones(1, 3, 2, 4, 4), torch.ones(1, 2, 4, 4), torch.tensor([0])
+        )
+
+
+def test_other_orders_of_ties_change_nothing_without_ties():
+    clips, attribution = torch.randn(1, 3, 4, 7, 8), torch.randperm(224).view(1, 4, 7, 8).float()
+    found = [InsertionDeletion(ties=ties)(sum_model, clips, attribution, torch.tensor([0])) for ties in TIES]
+    assert torch.equal(found[0]["deletion_curve"], found[1]["deletion_curve"])
+    assert torch.equal(found[0]["deletion_curve"], found[2]["deletion_curve"])

@@ -1,0 +1,80 @@
+"""score: every clip of one method by any metric that has no stage of its own."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from swagv.geometry import Geometry
+from swagv.metrics.localisation import Localisation
+from swagv.provenance import provenance
+from swagv.registry import load_object
+from swagv.stores import ok_rows, open_store
+from swagv.tables import SCORES, read_rows, write_table
+
+
+def score(
+    clips: Path,
+    predictions: Path,
+    explanations: Path,
+    out: Path,
+    key: dict[str, str],
+    spec: dict[str, Any],
+    runtime: dict[str, Any],
+) -> None:
+    """Write a row a clip, in the order of the manifest: the metric's scores, and lists of what it gives per clip.
+
+    Parameters
+    ----------
+    key
+        dataset, model, method and shard, written into every row.
+    spec
+        ``metric`` (object path and settings), the provenance of the ``method``, and what the metric looks at: the
+        ``model``'s spec, the ``geometry`` of the true boxes.
+    """
+    store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
+    metric = load_object(spec["metric"]["object"])(**spec["metric"]["settings"])
+    wanted = {p.name for p in inspect.signature(metric).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    model = device = None
+    if metric.needs_network:
+        from swagv.network_batches import load_for_stage
+
+        model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
+        device = str(model.mean.device)
+    status, good = ok_rows(store, maps)
+    rows = [
+        key | {"clip_id": row["clip_id"], "status": value, "target": row["target"]}
+        for row, value in zip(known, status, strict=True)
+    ]
+    for index in tqdm(good, desc=type(metric).__name__, mininterval=10):
+        given: dict[str, Any] = {"batch_size": runtime["batch_size"]} if "batch_size" in wanted else {}
+        if "boxes" in wanted:
+            geometry, size = Geometry(**spec["geometry"]), store.attrs["sizes"][index]
+            boxes = Localisation().true_boxes(store["boxes"][index], geometry, size)
+            if not np.isfinite(boxes).all(-1).any():
+                rows[index]["status"] = "no_true_box"
+                continue
+            given["boxes"] = boxes[None]
+        heat = maps["attribution"].oindex[[index]]
+        if model is None:
+            result = metric(None, None, heat, None, **given)
+        else:
+            import torch
+
+            inputs = model.preprocess(store["frames"].oindex[[index]])
+            target = torch.tensor([rows[index]["target"]], device=inputs.device)
+            result = metric(model, inputs, torch.from_numpy(heat).to(inputs.device), target, **given)
+        rows[index] |= {name: np.asarray(value)[0].tolist() for name, value in result.items()}
+    write_table(out, rows, _schema(metric, rows), provenance("score", spec, device or "cpu"))
+
+
+def _schema(metric: Any, rows: list[dict[str, Any]]) -> pa.Schema:
+    """Numbers for the scores that the metric names, lists for whatever else it gives."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in SCORES.names)
+    lists = [pa.field(name, pa.list_(pa.float32())) for name in names if name not in metric.higher_is_better]
+    return pa.schema([*SCORES, *(pa.field(name, pa.float64()) for name in metric.higher_is_better), *lists])
