@@ -29,10 +29,13 @@ def _parse(path: Path) -> tuple[str, frozenset[str]]:
 
 
 def _file_of(module: str, packages: frozenset[str]) -> Path | None:
-    """The file of a module of one of `packages`; ``__init__`` files of this package hold no logic and do not count."""
+    """The file of a module of one of `packages`; the ``__init__`` file of this package itself does not count."""
     parts = module.split(".")
     if parts[0] == _PACKAGE.name:
-        path = _PACKAGE.joinpath(*parts[1:]).with_suffix(".py") if len(parts) > 1 else None
+        if len(parts) == 1:
+            return None
+        folder = _PACKAGE.joinpath(*parts[1:])
+        path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     elif parts[0] in packages:
         try:
             found = find_spec(module)

@@ -1,0 +1,45 @@
+"""Mean insertion and deletion curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from swagv.figures.drawing import STYLE, legend, legend_height, method_style, svg_of
+
+_ARROW = {"deletion": "lower is better ↓", "insertion": "higher is better ↑"}
+
+
+@matplotlib.rc_context(STYLE)
+def curves_svg(clips: pd.DataFrame, game: str, methods: Sequence[str]) -> str:
+    """Mean curve of each method over its clips with a 95 % band (1.96 standard errors), as inline SVG.
+
+    Parameters
+    ----------
+    clips
+        Per-clip rows of one dataset and model: method, status, ``{game}_curve``.
+    game
+        ``"deletion"`` or ``"insertion"``.
+    methods
+        All methods of the run, which fixes the colours.
+    """
+    style = method_style(methods)
+    figure = Figure(figsize=(5.2, 3.4 + legend_height(len(methods))), layout="constrained")
+    axes = figure.add_subplot()
+    scored = clips[clips.status == "ok"].groupby("method")
+    for method, found in scored:
+        curves = np.stack(found[f"{game}_curve"].to_list())
+        x, mean = np.linspace(0, 1, curves.shape[1]), curves.mean(0)
+        half = 1.96 * curves.std(0, ddof=1) / np.sqrt(len(curves)) if len(curves) > 1 else np.zeros_like(mean)
+        axes.plot(x, mean, linewidth=1.5, **style[method])
+        axes.fill_between(x, mean - half, mean + half, color=style[method]["color"], alpha=0.06, linewidth=0)
+    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel=f"p(target), {_ARROW[game]}")
+    axes.set_xlabel(f"share of voxels {'removed' if game == 'deletion' else 'restored'} →")
+    axes.set_title(game.capitalize())
+    axes.grid(alpha=0.2)
+    legend(figure, {name: style[name] for name in scored.groups}, scored.groups)
+    return svg_of(figure)
