@@ -1,82 +1,158 @@
-"""The numbers that Hartley et al. (WACV 2022) published, to stand beside ours."""
+"""The numbers that the paper prints (Hartley et al., WACV 2022, Tables 1 to 4), to stand beside those of a run."""
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from swagv.catalogue import DATASETS, METHODS
 
-from swagv.config import canonical, method_of
+if TYPE_CHECKING:
+    import pandas as pd  # half a second that reading a configuration does without
 
-# Cards of the networks that the paper evaluated, and of the narrow ones that the demo has in their place.
+CITATION = "Hartley et al., WACV 2022"
+# Cards of the paper's own networks; the others of `_NETWORKS` are another version, width or training of them.
+PAPER_CARDS = ("c3d", "r2plus1d_18_vmz")
 _NETWORKS = {
-    "C3D": ("c3d", "c3d_sports1m", "c3d_demo"),
-    "R(2+1)D": ("r2plus1d_18", "r2plus1d_18_vmz", "r2plus1d_demo"),
+    "c3d": "C3D",
+    "c3d_sports1m": "C3D",
+    "c3d_demo": "C3D",
+    "r2plus1d_18": "R(2+1)D",
+    "r2plus1d_18_vmz": "R(2+1)D",
+    "r2plus1d_demo": "R(2+1)D",
 }
-COLUMNS = ["paper", "paper_network", "paper_data", "paper_n"]
+_CELL = ["method", "attribution", "network", "metric"]
 
 
 @cache
+def _rows() -> tuple[dict[str, str], ...]:
+    with files("swagv").joinpath("paper.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
+
+
 def paper_cells() -> pd.DataFrame:
-    """Every number of Tables 1 to 4: table, network, method, attribution, metric, value, data, n.
+    """Columns table, method, attribution, network, metric, value, data, n; a dash of the paper is no row.
 
-    `method` and `attribution` are swagv's names, `attribution` only in Table 1. The errors of Table 3 took the best
-    alpha on the evaluated clips, so they stand under swagv's ``_oracle`` scores. `joint` is made of the other two.
+    `method` is a registered name; `attribution` what Table 1 put in the place of guided backprop, else empty. The
+    paper's localisation errors rest on the alpha that is best on the evaluated clips, so they bear the names of the
+    oracle columns. The joint score, which it does not print, is deletion + 1 - insertion. `data` is empty and `n`
+    missing where they are not known.
     """
-    with files("swagv").joinpath("paper.csv").open(encoding="utf-8") as file:
-        cells = pd.read_csv(file, keep_default_na=False, dtype={"value": float})
-    cells["n"] = pd.to_numeric(cells.n).astype("Int64")
-    key = ["table", "network", "method", "attribution", "data", "n"]
-    wide = cells[cells.metric.isin(["deletion_auc", "insertion_auc"])].pivot(
-        index=key, columns="metric", values="value"
+    import pandas as pd
+
+    cells = pd.DataFrame(_rows())
+    cells = cells.assign(
+        table=cells.table.astype(int), value=cells.value.astype(float), n=pd.to_numeric(cells.n).astype("Int64")
     )
-    joint = (wide.deletion_auc + 1 - wide.insertion_auc).rename("value").reset_index().assign(metric="joint")
-    return pd.concat([cells, joint], ignore_index=True)[list(cells.columns)]
-
-
-def paper_network(card: str) -> str:
-    """Which of the paper's networks a model card stands for; empty for none."""
-    return next((network for network, cards in _NETWORKS.items() if card in cards), "")
+    deletion, insertion = (cells[cells.metric == metric] for metric in ("deletion_auc", "insertion_auc"))
+    both = deletion.merge(
+        insertion[["table", "method", "attribution", "network", "value"]],
+        on=["table", "method", "attribution", "network"],
+        suffixes=("", "_insertion"),
+    )
+    joint = both.assign(metric="joint", value=(both.value + 1 - both.value_insertion).round(3))
+    joined = pd.concat([cells, joint[cells.columns]])
+    return joined.sort_values("table", kind="stable", ignore_index=True)
 
 
 def beside(
-    summary: pd.DataFrame, table: str, methods: Mapping[str, Mapping[str, Any]], networks: Mapping[str, str]
+    summary: pd.DataFrame,
+    methods: Mapping[str, tuple[str, str] | None],
+    networks: Mapping[str, str],
+    table: int | None = None,
 ) -> pd.DataFrame:
-    """The summary with the paper's number in each row whose cell the paper has.
+    """A summary with the columns paper_mean, paper_network, paper_data and paper_n, missing where there is no number.
 
     Parameters
     ----------
     summary
-        Rows dataset, model, method, metric, …
-    table
-        ``table1`` to ``table4``; any other has no such cell.
+        Rows with model, method and metric, as `swagv.summary` makes them.
     methods
-        Name -> spec (object path and all settings). A method has the paper's number only with the paper's settings.
+        Method of the run -> what `paper_method` says.
     networks
-        Model -> name of its card.
+        Model of the run -> what `paper_network` says.
+    table
+        Only the numbers of this table. Tables 1 and 2 both have SWAG-V I on R(2+1)D with guided backprop and print
+        .371 and .372; without `table` the latter counts.
+    """
+    import pandas as pd
+
+    cells = paper_cells()
+    if table is not None:
+        cells = cells[cells.table == table]
+    cells = cells.replace({"attribution": {"guided_backprop": ""}}).drop_duplicates(_CELL, keep="last")
+    named = [methods.get(name) or ("", "") for name in summary.method]
+    keys = pd.DataFrame(
+        {
+            "method": [method for method, _ in named],
+            "attribution": [attribution for _, attribution in named],
+            "network": [networks.get(name, "") for name in summary.model],
+            "metric": summary.metric.to_numpy(),
+        }
+    )
+    found = keys.merge(cells, how="left", on=_CELL, validate="many_to_one").set_axis(summary.index)
+    return summary.assign(
+        paper_mean=found.value,
+        paper_network=found.network.where(found.value.notna()),
+        paper_data=found.data,
+        paper_n=found.n,
+    )
+
+
+def paper_method(spec: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Registered name and attribution under which the paper has a method; None where its settings are others.
+
+    Parameters
+    ----------
+    spec
+        Resolved: ``object``, the path of its class, and ``settings``, all of its fields.
 
     Returns
     -------
-    pandas.DataFrame
-        With the columns paper (NaN for none), paper_network, paper_data and paper_n.
+    tuple or None
+        The attribution is empty unless it is one that Table 1 put in the place of guided backprop.
     """
-    cells = paper_cells()
-    cells = cells[cells.table == table]
-    known = {name: canonical(spec) for name, spec in methods.items()}
-    rows = []
-    for (method, attribution), found in cells.groupby(["method", "attribution"], sort=False):
-        spec = canonical(method_of(method, {"attribution": attribution} if attribution else {}).spec)
-        names = [name for name, own in known.items() if own == spec]
-        models = [(model, paper_network(card)) for model, card in networks.items()]
-        for name in names:
-            for model, network in models:
-                rows.append(found[found.network == network].assign(method=name, model=model))
-    columns = {"value": "paper", "network": "paper_network", "data": "paper_data", "n": "paper_n"}
-    if not rows:
-        return summary.assign(paper=float("nan"), paper_network="", paper_data="", paper_n=pd.NA)
-    theirs = pd.concat(rows).rename(columns=columns)[["model", "method", "metric", *COLUMNS]]
-    joined = summary.merge(theirs, "left", ["model", "method", "metric"])
-    return joined.fillna({"paper_network": "", "paper_data": ""})
+    return next((name for name, preset in _presets().items() if preset == spec), None)
+
+
+@cache
+def _presets() -> dict[tuple[str, str], dict[str, Any]]:
+    """The resolved specs of the paper's methods; sorted, so that one without an attribution comes first."""
+    return {
+        (method, attribution): _resolved(METHODS.load(method)(**({"attribution": attribution} if attribution else {})))
+        for method, attribution in sorted({(row["method"], row["attribution"]) for row in _rows()})
+    }
+
+
+def _resolved(explainer: Any) -> dict[str, Any]:
+    cls = type(explainer)
+    return {"object": f"{cls.__module__}:{cls.__qualname__}", "settings": json.loads(json.dumps(asdict(explainer)))}
+
+
+def paper_network(card_name: str) -> str:
+    """``"C3D"`` or ``"R(2+1)D"`` for the registered name of a model card of that kind, else empty.
+
+    Of the cards only `PAPER_CARDS` are the networks that the paper explained.
+    """
+    return _NETWORKS.get(card_name, "")
+
+
+def paper_data(spec: Mapping[str, Any]) -> str:
+    """The name in `paper_cells` of the data that a dataset is, else empty.
+
+    Parameters
+    ----------
+    spec
+        Resolved: ``object``, the path of its class, and ``settings``, all of its fields.
+    """
+    settings = spec["settings"]
+    if spec["object"] == DATASETS.path("kinetics") and settings["split"] in ("val", "validate"):
+        return "Kinetics-400 validation"
+    is_test = spec["object"] == DATASETS.path("ucf101_24") and PurePath(settings["split"]).name == "testlist01.txt"
+    return "UCF101-24 test" if is_test and settings["one_tube"] else ""

@@ -19,6 +19,8 @@ _Metrics = dict[str, tuple[np.ndarray, dict[str, float]]]
 # How the status of a clip begins, and the one metric of a cell, whose method and network do not go together.
 NOT_APPLICABLE = "not_applicable"
 _ORACLE = "_oracle"
+# What `swagv.stages.timing` measures, as the columns of a metric.
+_TIMES = ("seconds", "seconds_best_batch")
 
 
 def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -33,8 +35,9 @@ def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] 
         and ``joint`` = deletion + (1 - insertion). ``localisation`` has errors in percent, 0 or 100 for a clip:
         ``loc_error_{rule}`` at an alpha that was chosen on other videos (on those of another dataset where `alpha_from`
         names one; else each half of the videos takes that of the other half), left out where there are no such videos,
-        and ``loc_error_{rule}_oracle`` at the one that is best on these clips themselves, which flatters. Any other
-        metric has the columns that its ``higher_is_better`` names; a NaN there is a clip without that score.
+        and ``loc_error_{rule}_oracle`` at the one that is best on these clips themselves, which flatters. ``timing``
+        has seconds and seconds_best_batch. Any other metric has the columns that its ``higher_is_better`` names; a NaN
+        there is a clip without that score.
     alpha_from
         Evaluated dataset -> the dataset that chooses its alpha and has no rows of its own.
 
@@ -52,7 +55,8 @@ def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] 
         choosing = dict(list(clips[choose & (clips.status == "ok")].groupby(CELL)))
         clips, scores = clips[~choose], partial(_localisation, choosing=choosing, alpha_from=alpha_from)
     elif metric != "insertion_deletion":
-        scores = partial(_columns, names=METRICS.load(metric).higher_is_better)
+        names = _TIMES if metric == "timing" else METRICS.load(metric).higher_is_better
+        scores = partial(_columns, names=names)
     found = []
     for _, cell in clips[clips.status == "ok"].groupby(CELL, sort=False):
         cell = cell.sort_values("clip_id")

@@ -46,6 +46,16 @@ LOCALISATION = _schema(
     {"hits_value": _FLAGS, "hits_mean": _FLAGS, "hits_energy": _FLAGS},
     {f"empty_frames_{rule}": pa.list_(pa.int32()) for rule in ("value", "mean", "energy")},
 )
+RANDOMISATION = _schema(
+    _CELL | _CLIP,
+    {"depth": pa.int64(), "layer": _TEXT, "spearman": _NUMBER, "spearman_abs": _NUMBER},
+)
+# Seconds per clip: alone in a batch, and in batches of the size that is best.
+TIMING = _schema(
+    _CELL | _CLIP,
+    {"seconds": _NUMBER, "seconds_best_batch": _NUMBER, "best_batch": pa.int64()},
+    {"device": _TEXT, "threads": pa.int64()},
+)
 # Of any other metric; its own columns follow.
 SCORES = _schema(_CELL | _CLIP, {"target": pa.int64()})
 SUMMARY = _schema(
@@ -55,7 +65,7 @@ SUMMARY = _schema(
 )
 
 TABLE = pa.schema(
-    [*SUMMARY, *_schema({"paper": _NUMBER, "paper_network": _TEXT, "paper_data": _TEXT, "paper_n": pa.int64()})]
+    [*SUMMARY, *_schema({"paper_mean": _NUMBER, "paper_network": _TEXT, "paper_data": _TEXT, "paper_n": pa.int64()})]
 )
 COMPARISONS = _schema(
     {"dataset": _TEXT, "model": _TEXT, "metric": _TEXT, "method_a": _TEXT, "method_b": _TEXT},

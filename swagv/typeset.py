@@ -1,18 +1,33 @@
-"""Tables as they go into a paper: one structure, and CSV, Markdown and LaTeX of it."""
+"""Tables as a paper prints them: one structure of numbers and flags, written as CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 import math
-from collections.abc import Callable, Collection, Sequence
+import re
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from swagv.paper import CITATION
+from swagv.publish import publish
 from swagv.summary import NOT_APPLICABLE, higher_is_better
 
+CONTROLS = ("centre", "random", "full_frame")
+_AUC = ("deletion_auc", "insertion_auc", "joint")
+_ERRORS = tuple(f"loc_error_{rule}{oracle}" for oracle in ("", "_oracle") for rule in ("value", "mean", "energy"))
+# Title and metrics of the paper's tables, for `build_table`.
+TABLES = {
+    "table1": ("Insertion and deletion, other attributions averaged over the same supervoxels", _AUC),
+    "table2": ("Insertion and deletion", _AUC),
+    "table3": ("Weakly supervised localisation", _ERRORS),
+    "table4": ("Time of one explanation", ("seconds", "seconds_best_batch")),
+}
 HEADINGS = {
     "deletion_auc": "deletion AUC",
     "insertion_auc": "insertion AUC",
@@ -23,51 +38,51 @@ HEADINGS = {
     "loc_error_value_oracle": "value, oracle",
     "loc_error_mean_oracle": "mean, oracle",
     "loc_error_energy_oracle": "energy, oracle",
-    "seconds": "seconds, one clip",
-    "seconds_best_batch": "seconds a clip, best batch",
+    "seconds": "seconds, one clip at a time",
+    "seconds_best_batch": "seconds, best batch",
 }
-PAPER = "Hartley et al., WACV 2022"
-_ESCAPES = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "−": "$-$",
-}  # fmt: skip
+_DASH = "–"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One score of one network."""
+    """A metric of a network; `heading` ends in the arrow of its direction."""
 
     model: str
     metric: str
-
-    @property
-    def heading(self) -> str:
-        """Name of the score, with an arrow in the better direction."""
-        name = HEADINGS.get(self.metric, self.metric.replace("_", " "))
-        return f"{name} {'↑' if higher_is_better(self.metric) else '↓'}"
+    heading: str
+    higher_is_better: bool
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean with its 95 % interval, NaN where there is none; `paper` is the paper's own number, or NaN.
+    """What one method scores; NaN for a number that does not exist.
 
-    `best` is the best mean of its dataset and column, `tied` one whose paired difference to the best may be zero.
+    Parameters
+    ----------
+    mean, ci_low, ci_high, n, n_failed
+        As in a summary; `mean` is NaN where `n` is 0.
+    best
+        Whether no method of the dataset has a better mean in this column; false for all where all are equal.
+    tied
+        Not best, but no difference to a best one was found on the same clips.
+    paper
+        The number that the paper prints.
     """
 
     mean: float
     ci_low: float
     ci_high: float
     n: int
+    n_failed: int
     best: bool
     tied: bool
     paper: float
-    alpha: float
-    alpha_clips: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method on a dataset; a cell is None where method and network do not go together, or no clip was scored."""
+    """A method on a dataset, one cell a column; None where it does not suit the network or nothing is known."""
 
     dataset: str
     method: str
@@ -77,214 +92,345 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, rows, and notes on whose numbers stand beside ours."""
+    """Numbers, flags and words; columns are sorted by network, rows by dataset, controls first."""
 
     title: str
+    caption: str
+    notes: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    notes: tuple[str, ...]
 
 
 def build_table(
     summary: pd.DataFrame,
     title: str,
+    metrics: Collection[str],
+    *,
     comparisons: pd.DataFrame | None = None,
-    controls: Collection[str] = (),
+    data: Mapping[str, str] | None = None,
+    same_networks: Collection[str] = (),
 ) -> Table:
-    """The table of a summary, a row a dataset and method, in the order of the summary.
+    """The wide table of a long summary: a row a method, for each network its metrics.
 
     Parameters
     ----------
     summary
-        Of `swagv.paper.beside`.
+        As `swagv.summary` makes it, of one kind of metric, with or without the columns of `swagv.paper.beside`. Rows
+        of other metrics are left out; datasets, models and methods keep their order, but for the controls.
+    title, metrics
+        `TABLES` has those of the paper. Metrics without a row in the summary get no column.
     comparisons
-        Of `swagv.comparisons.compare`; without it no cell is `tied`. A pair without an interval is: nothing is known.
-    controls
-        Methods that know nothing of the network.
+        Paired differences, each pair of methods once: dataset, model, metric, method_a, method_b, ci_low, ci_high, and
+        others. A pair that is not there is no tie.
+    data
+        Dataset of the run -> the paper's data that it is, as `swagv.paper.paper_data` says.
+    same_networks
+        Models of the run that are the paper's networks: their cards are in `swagv.paper.PAPER_CARDS`.
+
+    Raises
+    ------
+    ValueError
+        If the summary says nothing of these metrics.
     """
-    scored = summary[summary["mean"].notna()]
-    known = [name for name in HEADINGS if name in set(scored.metric)]
-    metrics = [*known, *(name for name in dict.fromkeys(scored.metric) if name not in HEADINGS)]
+    unscored = [NOT_APPLICABLE, "none"]
+    summary = summary[summary.metric.isin([*metrics, *unscored])]
+    if summary.empty:
+        raise ValueError(f"no row of the summary is of {', '.join(metrics)}; take these metrics out or run them")
+    present = [metric for metric in metrics if metric in set(summary.metric)] or list(metrics)
     columns = tuple(
-        Column(model, metric)
-        for model in dict.fromkeys(summary.model)
-        for metric in metrics
-        if ((scored.model == model) & (scored.metric == metric)).any()
+        Column(model, metric, heading(metric), higher_is_better(metric))
+        for model in summary.model.unique()
+        for metric in present
     )
-    found = {(row["dataset"], row["method"], row["model"], row["metric"]): row for row in scored.to_dict("records")}
-    best = _best(scored)
-    near = set() if comparisons is None else _undecided(comparisons)
+    found = {(row["dataset"], row["model"], row["method"], row["metric"]): row for row in summary.to_dict("records")}
+    intervals = _intervals(comparisons)
+    methods = sorted(summary.method.unique(), key=lambda name: name not in CONTROLS)
     rows = []
-    for dataset, method in dict.fromkeys(zip(summary.dataset, summary.method, strict=True)):
-        cells = []
+    for dataset in summary.dataset.unique():
+        here = set(summary.method[summary.dataset == dataset])
+        marks = {}
         for column in columns:
-            row = found.get((dataset, method, column.model, column.metric))
-            leaders = best.get((dataset, column.model, column.metric), ())
-            pairs = {(dataset, column.model, column.metric, frozenset((method, leader))) for leader in leaders}
-            cells.append(row and _cell(row, method in leaders, method not in leaders and bool(pairs & near)))
-        rows.append(Row(dataset, method, method in controls, tuple(cells)))
-    return Table(title, columns, tuple(rows), tuple(_notes(summary)))
+            scored = {name: found.get((dataset, column.model, name, column.metric)) for name in here}
+            means = {name: row["mean"] for name, row in scored.items() if row and not pd.isna(row["mean"])}
+            pairs = intervals.get((dataset, column.model, column.metric), {})
+            marks[column] = _best_and_tied(means, column.higher_is_better, pairs)
+        for name in [name for name in methods if name in here]:
+            cells = []
+            for column in columns:
+                key = (dataset, column.model, name)
+                row = found.get((*key, column.metric), found.get((*key, "none")))
+                best, tied = marks[column]
+                cells.append(_cell(row, name in best, name in tied) if row else None)
+            rows.append(Row(dataset, name, name in CONTROLS, tuple(cells)))
+    caption = _caption(rows, comparisons is not None)
+    notes = _paper_notes(summary[~summary.metric.isin(unscored)], data or {}, same_networks)
+    return Table(title, caption, notes, columns, tuple(rows))
 
 
-def format_value(metric: str, value: float) -> str:
-    """A number with the digits that its score deserves; a dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    if metric.startswith("loc_error"):
-        return f"{value:.1f}"
-    if metric.startswith("seconds"):
-        return f"{value:#.3g}".rstrip(".")
-    return f"{value:.3f}"
+def heading(metric: str) -> str:
+    """The words for a metric and an arrow to the better side."""
+    return f"{HEADINGS.get(metric, metric.replace('_', ' '))} {'↑' if higher_is_better(metric) else '↓'}"
 
 
-def to_csv(table: Table) -> str:
-    """A row a method, numbers as they are: ``{model} {score}``, its interval, n, and the paper's number."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    parts = ("", " low", " high", " n", " paper")
-    heads = [f"{column.model} {column.metric}{part}" for column in table.columns for part in parts]
-    writer.writerow(["dataset", "method", *heads])
-    for row in table.rows:
-        numbers = [_numbers(cell) for cell in row.cells]
-        writer.writerow([row.dataset, row.method, *(value for cell in numbers for value in cell)])
-    return out.getvalue()
-
-
-def to_markdown(table: Table) -> str:
-    """A pipe table: the best in bold, ties of it underlined, the paper's number in brackets and italics."""
-
-    def cell_text(metric: str, cell: Cell) -> str:
-        text = _marked(metric, cell, "**{}**", "<u>{}</u>") + _interval(metric, cell)
-        return text + ("" if math.isnan(cell.paper) else f" *(paper: {format_value(metric, cell.paper)})*")
-
-    lines = [f"**{_plain(table.title)}**", ""]
-    for dataset in dict.fromkeys(row.dataset for row in table.rows):
-        heads = ["method", *(f"{_plain(column.model)}: {column.heading}" for column in table.columns)]
-        lines += [f"{_plain(dataset)}", "", _pipes(heads), _pipes(["---", *["---:"] * len(table.columns)])]
-        for row in _rows_of(table, dataset):
-            lines.append(_pipes([_plain(row.method), *_texts(table.columns, row, cell_text)]))
-        lines.append("")
-    return "\n".join([*lines, *(f"{_plain(note)}\n" for note in table.notes)]).rstrip() + "\n"
-
-
-def to_latex(table: Table) -> str:
-    r"""A ``table*`` for booktabs: the best ``\textbf``, ties of it ``\underline``, the paper's number in italics."""
-
-    def mean_text(metric: str, cell: Cell) -> str:
-        text = _marked(metric, cell, r"\textbf{{{}}}", r"\underline{{{}}}")
-        return text + ("" if math.isnan(cell.paper) else rf" \textit{{({format_value(metric, cell.paper)})}}")
-
-    heads, rules, start = [""], [], 2
-    for model, columns in itertools.groupby(table.columns, lambda column: column.model):
-        width = len(list(columns))
-        heads.append(rf"\multicolumn{{{width}}}{{c}}{{{_latex(model)}}}")
-        rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
-        start += width
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table*}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{_latex(' '.join([table.title + '.', *table.notes]))}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-        r"\toprule",
-        _ampersands(heads),
-        " ".join(rules),
-        _ampersands(["method", *(_latex(column.heading) for column in table.columns)]),
-    ]
-    for dataset in dict.fromkeys(row.dataset for row in table.rows):
-        lines += [r"\midrule", rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{_latex(dataset)}}}}} \\"]
-        for after, row in itertools.pairwise([None, *_rows_of(table, dataset)]):
-            lines += [r"\midrule"] if after is not None and after.control != row.control else []
-            lines.append(_ampersands([_latex(row.method), *_texts(table.columns, row, mean_text, "--")]))
-            intervals = _texts(table.columns, row, lambda metric, cell: _interval(metric, cell).strip(), "")
-            if any(intervals):
-                lines.append(_ampersands(["", *(text and rf"{{\scriptsize {text}}}" for text in intervals)]))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""])
-
-
-def _best(scored: pd.DataFrame) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    """Methods of the best mean of each dataset, model and score; none where all are equal."""
-    found = {}
-    for (dataset, model, metric), rows in scored.groupby(["dataset", "model", "metric"]):
-        means = rows["mean"]
-        top = means.max() if higher_is_better(metric) else means.min()
-        leaders = rows.method[means == top]
-        found[dataset, model, metric] = () if len(leaders) == len(rows) else tuple(leaders)
+def _intervals(comparisons: pd.DataFrame | None) -> dict[tuple, dict[frozenset, tuple[float, float]]]:
+    """(dataset, model, metric) -> two methods -> interval of their difference."""
+    found: dict[tuple, dict[frozenset, tuple[float, float]]] = {}
+    for row in [] if comparisons is None else comparisons.to_dict("records"):
+        pairs = found.setdefault((row["dataset"], row["model"], row["metric"]), {})
+        pairs[frozenset((row["method_a"], row["method_b"]))] = row["ci_low"], row["ci_high"]
     return found
 
 
-def _undecided(comparisons: pd.DataFrame) -> set[tuple[str, str, str, frozenset[str]]]:
-    """Pairs whose difference may be zero."""
-    zero = comparisons[~((comparisons.ci_low > 0) | (comparisons.ci_high < 0))]
-    return {(row.dataset, row.model, row.metric, frozenset((row.method_a, row.method_b))) for row in zero.itertuples()}
+def _best_and_tied(
+    means: Mapping[str, float], higher: bool, pairs: Mapping[frozenset, tuple[float, float]]
+) -> tuple[set[str], set[str]]:
+    """The methods of the best mean, and those whose difference to one of them may be 0; none where all are equal."""
+    if len(set(means.values())) < 2:
+        return set(), set()
+    top = (max if higher else min)(means.values())
+    best = {name for name, mean in means.items() if mean == top}
+
+    def may_be_equal(name: str, other: str) -> bool:
+        low, high = pairs.get(frozenset((name, other)), (1.0, 1.0))
+        return not (low > 0 or high < 0)  # true of NaN: an interval that says nothing sets nobody apart
+
+    return best, {name for name in means.keys() - best if any(may_be_equal(name, other) for other in best)}
 
 
-def _cell(row: dict, best: bool, tied: bool) -> Cell:
-    paper, alpha, alpha_clips = (
-        float(row[key]) if pd.notna(row[key]) else math.nan for key in ("paper", "alpha", "alpha_clips")
-    )
-    return Cell(row["mean"], row["ci_low"], row["ci_high"], int(row["n"]), best, tied, paper, alpha, alpha_clips)
+def _cell(row: Mapping[str, Any], best: bool, tied: bool) -> Cell:
+    mean, low, high = (_number(row.get(key)) for key in ("mean", "ci_low", "ci_high"))
+    return Cell(mean, low, high, int(row["n"]), int(row["n_failed"]), best, tied, _number(row.get("paper_mean")))
 
 
-def _notes(summary: pd.DataFrame) -> list[str]:
-    notes = ["Mean and 95 % interval over videos. Best mean in bold; underlined: its paired difference may be zero."]
-    if (summary.metric == NOT_APPLICABLE).any():
-        notes.append("A dash: method and network do not go together, or the score was not part of the run.")
-    shared = summary[summary.paper.notna()]
-    for _, rows in shared.groupby(["model", "dataset", "paper_network", "paper_data"], sort=False, dropna=False):
-        row = rows.iloc[0]
-        data = f" on {row.paper_data}, n = {row.paper_n:,}" if row.paper_data else ", on their machine"
-        ours = f"ours are {row.model} on {row.dataset}, n = {rows.n.max():,}"
-        theirs = f"In brackets, {PAPER}: {row.paper_network}{data}"
-        notes.append(f"{theirs}; {ours}. They are not like for like{_unless(rows)}.")
-    return notes
+def _number(value: Any) -> float:
+    return math.nan if pd.isna(value) else float(value)
 
 
-def _unless(rows: pd.DataFrame) -> str:
-    return " unless the weights are theirs" if (rows.n == rows.paper_n).all() else ""
+def _caption(rows: list[Row], compared: bool) -> str:
+    cells = [(row.dataset, cell) for row in rows for cell in row.cells]
+    bare = all(cell is None or math.isnan(cell.ci_low) for _, cell in cells)
+    clips: dict[str, int] = {}
+    for dataset, cell in cells:
+        if cell:
+            clips[dataset] = max(clips.get(dataset, 0), cell.n + cell.n_failed)
+    said = [
+        "Mean over clips." if bare else "Mean over clips; in brackets its 95 % bootstrap interval over videos.",
+        "Bold: the best of its column and data.",
+        "Underlined: not told apart from the best, the 95 % interval of the paired difference includes 0."
+        if compared
+        else "",
+        f"n = {', '.join(f'{n:,} clips of {dataset}' for dataset, n in clips.items())}." if clips else "",
+        "Where clips failed, a cell gives its own n." if any(cell and cell.n_failed for _, cell in cells) else "",
+        "A dash: not applicable or not known." if any(cell is None for _, cell in cells) else "",
+    ]
+    return " ".join(filter(None, said))
 
 
-def _numbers(cell: Cell | None) -> list[float | int | str]:
-    if cell is None:
-        return [""] * 5
-    values = [cell.mean, cell.ci_low, cell.ci_high, cell.n, cell.paper]
-    return ["" if math.isnan(value) else value for value in values]
+def _paper_notes(summary: pd.DataFrame, data: Mapping[str, str], same_networks: Collection[str]) -> tuple[str, ...]:
+    """Where the paper's numbers are from, and in what this run differs; nothing where there are none."""
+    if "paper_mean" not in summary or summary.paper_mean.isna().all():
+        return ()
+    quoted = summary[summary.paper_mean.notna()]
+    known = quoted[quoted.paper_data.fillna("") != ""]
+    networks = " and ".join(sorted(quoted.paper_network.unique()))
+    sources = dict.fromkeys(zip(known.paper_data, known.paper_n, strict=True))
+    theirs = "; ".join(f"{name}, n = {int(n):,} clips" for name, n in sources)
+    notes = [
+        f"In italics and parentheses: the numbers of {CITATION}, with {networks}{' on ' if theirs else ''}{theirs}."
+    ]
+    if "joint" in set(quoted.metric):
+        notes.append("Their deletion + (1 − insertion), which they do not tabulate, is computed from their two means.")
+    elsewhere = [data.get(name, "") != paper for name, paper in zip(known.dataset, known.paper_data, strict=True)]
+    other = {
+        "other networks": quoted.model[~quoted.model.isin(list(same_networks))],
+        "other data": known.dataset[elsewhere],
+    }
+    differs = [f"{what} ({', '.join(names.unique())})" for what, names in other.items() if len(names)]
+    differs += ["another machine"] if "seconds" in set(quoted.metric) else []
+    if differs:
+        notes.append(f"Not like for like with them: this run has {', '.join(differs)}.")
+    return tuple(notes)
 
 
-def _marked(metric: str, cell: Cell, best: str, tied: str) -> str:
-    text = format_value(metric, cell.mean)
-    return best.format(text) if cell.best else tied.format(text) if cell.tied else text
+def format_value(metric: str, value: float) -> str:
+    """A number of this run: percent with one decimal, seconds with three digits, all others with three decimals."""
+    if math.isnan(value):
+        return _DASH
+    if metric.startswith("seconds"):
+        rounded = float(f"{value:.3g}")
+        return f"{rounded:.{max(0, 2 - math.floor(math.log10(rounded))) if rounded else 2}f}"
+    return f"{value:.1f}" if metric.startswith("loc_error") else f"{value:.3f}"
 
 
-def _interval(metric: str, cell: Cell) -> str:
+def format_interval(metric: str, cell: Cell) -> str:
+    """``"[low, high]"``, empty where there is none."""
     if math.isnan(cell.ci_low):
         return ""
-    return f" [{format_value(metric, cell.ci_low)}, {format_value(metric, cell.ci_high)}]"
+    return f"[{format_value(metric, cell.ci_low)}, {format_value(metric, cell.ci_high)}]"
 
 
-def _texts(columns: Sequence[Column], row: Row, cell_text: Callable[[str, Cell], str], nothing: str = "–") -> list[str]:
-    pairs = zip(columns, row.cells, strict=True)
-    return [nothing if cell is None else cell_text(column.metric, cell) for column, cell in pairs]
+def format_paper(metric: str, value: float) -> str:
+    """A number of the paper with the decimals that it prints, empty where there is none."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.2f}" if metric.startswith(("seconds", "loc_error")) else f"{value:.3f}"
 
 
-def _rows_of(table: Table, dataset: str) -> list[Row]:
-    return [row for row in table.rows if row.dataset == dataset]
+def format_n(cell: Cell) -> str:
+    """``"n = 5"`` where clips failed, else empty."""
+    return f"n = {cell.n:,}" if cell.n_failed else ""
 
 
-def _ampersands(cells: Sequence[str]) -> str:
+def to_csv(*tables: Table) -> str:
+    """One line a row, all digits; of each column mean, ci_low, ci_high, n and the paper's number."""
+    rows = []
+    for columns, row in ((table.columns, row) for table in tables for row in table.rows):
+        rows.append({"dataset": row.dataset, "method": row.method})
+        for column, cell in zip(columns, row.cells, strict=True):
+            for field in ("mean", "ci_low", "ci_high", "n", "paper"):
+                rows[-1][f"{column.model}/{column.metric}/{field}"] = getattr(cell, field, None)
+    frame = pd.DataFrame(rows)
+    counts = [name for name in frame if name.endswith("/n")]
+    return frame.astype(dict.fromkeys(counts, "Int64")).to_csv(index=False, lineterminator="\n")
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table; the title above it, caption and notes below."""
+    heads = ["method", *(f"{_markdown(column.model)}: {_markdown(column.heading)}" for column in table.columns)]
+    lines = [heads, ["---", *["---:"] * len(table.columns)]]
+    blocks = _blocks(table)
+    for dataset, rows in blocks:
+        if len(blocks) > 1:
+            lines.append([f"**{_markdown(dataset)}**", *[""] * len(table.columns)])
+        for row in rows:
+            cells = [_markdown_cell(*pair) for pair in zip(table.columns, row.cells, strict=True)]
+            lines.append([_markdown(row.method), *cells])
+    below = [_markdown(text) for text in (table.caption, *table.notes)]
+    grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([f"**{_markdown(table.title)}**", grid, *below]) + "\n"
+
+
+def _blocks(table: Table) -> list[tuple[str, list[Row]]]:
+    return [(dataset, list(rows)) for dataset, rows in groupby(table.rows, key=lambda row: row.dataset)]
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", " ".join(text.split()))
+
+
+def _markdown_cell(column: Column, cell: Cell | None) -> str:
+    if cell is None:
+        return _DASH
+    value = format_value(column.metric, cell.mean)
+    value = f"**{value}**" if cell.best else f"<ins>{value}</ins>" if cell.tied else value
+    paper = format_paper(column.metric, cell.paper)
+    parts = [value, format_interval(column.metric, cell), format_n(cell), paper and f"*(paper: {paper})*"]
+    return " ".join(filter(None, parts))
+
+
+def to_latex(table: Table, label: str) -> str:
+    r"""A ``table*`` for ``\ref{tab:label}`` that needs the packages booktabs and graphicx, which shrinks one too wide.
+
+    A method takes a line for its means, and one each for what else there is: intervals, counts, the paper's numbers.
+    """
+    width = len(table.columns) + 1
+    models = [(model, len(list(group))) for model, group in groupby(table.columns, key=lambda column: column.model)]
+    ends = np.cumsum([1] + [count for _, count in models])
+    spans = [rf"\multicolumn{{{count}}}{{c}}{{{_latex(model)}}}" for model, count in models]
+    rules = [rf"\cmidrule(lr){{{end - count + 1}-{end}}}" for (_, count), end in zip(models, ends[1:], strict=True)]
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx}",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{_latex(' '.join([f'{table.title}.', table.caption, *table.notes]))}}}",
+        rf"\label{{tab:{label}}}",
+        r"\smallskip",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{3pt}",
+        r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        _latex_line(["", *spans]),
+        " ".join(rules),
+        _latex_line(["method", *(_latex_heading(column.heading) for column in table.columns)]),
+    ]
+    blocks = _blocks(table)
+    for dataset, rows in blocks:
+        lines.append(r"\midrule")
+        if len(blocks) > 1:
+            lines += [_latex_line([rf"\multicolumn{{{width}}}{{l}}{{\textit{{{_latex(dataset)}}}}}"]), r"\midrule"]
+        for index, row in enumerate(rows):
+            if index:
+                lines.append(r"\midrule" if rows[index - 1].control and not row.control else r"\addlinespace")
+            lines += _latex_row(table.columns, row)
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_heading(heading: str) -> str:
+    """On several lines, since the numbers below are short; the arrow stays with the last word."""
+    words, arrow = heading[:-2], heading[-1]
+    lines = map(_latex, textwrap.wrap(words, 10, break_long_words=False, break_on_hyphens=False))
+    return r"\shortstack[r]{" + r" \\ ".join(lines) + rf"~{_latex(arrow)}}}"
+
+
+def _latex_row(columns: tuple[Column, ...], row: Row) -> list[str]:
+    lines: dict[str, list[str]] = {"mean": [], "interval": [], "n": [], "paper": []}
+    for column, cell in zip(columns, row.cells, strict=True):
+        if cell is None:
+            for name, line in lines.items():
+                line.append(_latex(_DASH) if name == "mean" else "")
+            continue
+        value = _latex(format_value(column.metric, cell.mean))
+        mark = r"\textbf" if cell.best else r"\underline" if cell.tied else ""
+        lines["mean"].append(f"{mark}{{{value}}}" if mark else value)
+        for name, text in (("interval", format_interval(column.metric, cell)), ("n", format_n(cell))):
+            lines[name].append(text and rf"{{\scriptsize {_latex(text)}}}")
+        paper = format_paper(column.metric, cell.paper)
+        lines["paper"].append(paper and rf"\textit{{({paper})}}")
+    first = {"mean": _latex(row.method), "interval": "", "n": "", "paper": r"\quad\textit{paper}"}
+    return [_latex_line([first[name], *line]) for name, line in lines.items() if any(line)]
+
+
+def _latex_line(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _pipes(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown, and the HTML that it may become, leave as it is."""
-    for sign in "\\`*_[]|":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        # After the end of a line these two would be its options.
+        "[": "{[}",
+        "*": "{*}",
+        "↓": r"$\downarrow$",
+        "↑": r"$\uparrow$",
+        "−": "$-$",
+        "–": "--",
+    }
+    | {character: f"\\{character}" for character in "_%&#{}$"}
+)
 
 
 def _latex(text: str) -> str:
-    return "".join(_ESCAPES.get(sign, sign) for sign in text).replace("–", "--")
+    return " ".join(text.split()).translate(_LATEX)
+
+
+def typeset(tables: Sequence[Table], folder: Path | str, name: str) -> None:
+    """Write ``{name}.csv``, ``{name}.md`` and ``{name}.tex`` into a folder, each whole or not at all.
+
+    In LaTeX the labels are ``tab:{name}``, and ``tab:{name}-2`` and so on for further tables.
+    """
+    labels = [name, *(f"{name}-{number}" for number in range(2, len(tables) + 1))]
+    texts = {
+        "csv": to_csv(*tables),
+        "md": "\n".join(map(to_markdown, tables)),
+        "tex": "\n".join(map(to_latex, tables, labels)),
+    }
+    for suffix, text in texts.items():
+        with publish(Path(folder) / f"{name}.{suffix}") as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")

@@ -29,15 +29,15 @@ _SIMILARITIES = ["spearman", "spearman_abs"]
 _SAID = ["target", "target_name", "p_target", "top1", "top1_name", "p_top1"]
 
 
-def grid(out: Path, summary: Path, points: Mapping[str, Mapping[str, Any]]) -> None:
+def grid(out: Path, summaries: Sequence[Path], points: Mapping[str, Mapping[str, Any]]) -> None:
     """Figure 2.
 
     Parameters
     ----------
     out
         The SVG; the CSV has its name. So in all of these.
-    summary
-        Means of insertion and deletion.
+    summaries
+        The one table of means of insertion and deletion. So in `sweep`.
     points
         Method -> ``grid``, ``"coarse"``, ``"fine"`` or a list of both; ``w_color``; ``w_grad``.
     """
@@ -47,33 +47,35 @@ def grid(out: Path, summary: Path, points: Mapping[str, Mapping[str, Any]]) -> N
         for name in ([point["grid"]] if isinstance(point["grid"], str) else point["grid"])
     ]
     drawn = pd.DataFrame(rows, columns=["grid", "w_color", "w_grad", "method"])
-    drawn = drawn.merge(_cells(read_table(summary), points, ["joint"]), on="method")
+    drawn = drawn.merge(_cells(read_table(*summaries), points, ["joint"]), on="method")
     _write(out, grid_svg(drawn), drawn)
 
 
 def sweep(
     out: Path,
-    summary: Path,
-    supervoxels: Mapping[str, Sequence[Path]],
+    summaries: Sequence[Path],
+    supervoxels: Sequence[Path],
     points: Mapping[str, Mapping[str, Any]],
+    recipes: Mapping[str, str],
     methods: Sequence[str],
 ) -> None:
     """Figure 3.
 
     Parameters
     ----------
-    summary
-        Means of insertion and deletion.
     supervoxels
-        Method -> its stores of supervoxels, in ``{dataset}/{model}/supervoxels/{recipe}/{shard}.zarr``; without
-        ``{model}`` where they are of the image alone.
+        Stores of all methods, in ``{dataset}/{model}/supervoxels/{recipe}/{shard}.zarr``; without ``{model}`` where
+        they are of the image alone.
     points
         Method -> ``method``, the one that it varies; ``n_segments``.
+    recipes
+        Method -> the folder of its supervoxels.
     methods
         All methods of the run, which fixes the colours. So in all of these.
     """
-    scores = _cells(read_table(summary), points, METRICS)
-    counts = _counts(supervoxels, scores[_CELL[:2]].drop_duplicates())
+    scores = _cells(read_table(*summaries), points, METRICS)
+    stores = {name: [path for path in supervoxels if path.parts[-2] == recipes[name]] for name in points}
+    counts = _counts(stores, scores[_CELL[:2]].drop_duplicates())
     drawn = scores.merge(counts, on=_CELL, how="left").rename(columns={"method": "run"})
     base = {name: point["method"] for name, point in points.items()}
     requested = {name: point["n_segments"] for name, point in points.items()}
@@ -283,3 +285,15 @@ def _examples(
                 rows.append(names | {"frames": shown, "status": status} | here[_SAID].to_dict())
     drawn = pd.DataFrame(rows, columns=[*keys, "frames", "status", *_SAID])
     return drawn.merge(scores, on=keys, how="left"), pictures
+
+
+# Kind of figure -> what draws it.
+DRAW = {
+    "grid": grid,
+    "sweep": sweep,
+    "strips": strips,
+    "versus": versus,
+    "ablation": ablation,
+    "randomisation": randomisation,
+    "profile": profile,
+}

@@ -8,46 +8,68 @@ from typing import Any
 
 import pandas as pd
 
-from swagv.methods.controls import Control
-from swagv.paper import beside
+from swagv.catalogue import METRICS
+from swagv.paper import PAPER_CARDS, beside, paper_data, paper_method, paper_network
 from swagv.provenance import provenance
-from swagv.publish import publish
 from swagv.tables import TABLE, read_table, write_table
-from swagv.typeset import build_table, to_csv, to_latex, to_markdown
+from swagv.typeset import TABLES, build_table, typeset
 
-TITLES = {
-    "table1": "Which pixel attribution to average: SWAG-V with five",
-    "table2": "Insertion and deletion",
-    "table3": "Localisation error",
-    "table4": "Seconds per explanation",
-    "ablations": "What the paper leaves open",
-    "space_time": "Beyond the paper: pointing, importance over time, deletion of whole frames",
+_TITLES = {
+    "insertion_deletion": TABLES["table2"][0],
+    "localisation": TABLES["table3"][0],
+    "pointing": "Pointing game in space and time",
+    "frame_profile": "Does the explanation move with the action?",
+    "frame_deletion": "Insertion and deletion of whole frames",
 }
 
 
-def table(summaries: Sequence[Path], comparisons: Sequence[Path], out: Path, name: str, spec: dict[str, Any]) -> None:
-    """Write `out` (parquet: the summaries' rows with paper, best and tied) and, beside it, CSV, Markdown and LaTeX.
+def table(summaries: Sequence[Path], comparisons: Sequence[Path], out: Path, spec: dict[str, Any]) -> None:
+    """Write `out` (parquet: the summaries' rows with the paper's numbers) and, beside it, CSV, Markdown and LaTeX.
 
     Parameters
     ----------
     summaries, comparisons
-        Of one or several metrics; the file's name is that of the metric.
-    name
-        Of the table, which says where in the paper its numbers stand.
+        Of one or several metrics; the file's name is that of the metric. Each kind of metric is a table of its own.
     spec
-        ``methods`` (name -> spec), ``networks`` (model -> card) and ``choices`` (metric, choice, value) of an
-        experiment that varies a metric: each choice is a block of rows.
+        ``methods``, a list of name and spec in the order of the rows; ``networks``, model -> name of its card;
+        ``datasets``, dataset -> spec; ``metrics``, metric -> its registered name; ``choices`` (metric, choice, value)
+        of an experiment that varies a metric, where each choice is a block of rows.
     """
-    rows = beside(_concat(summaries, spec["choices"]), name, spec["methods"], spec["networks"])
-    built = build_table(rows, TITLES.get(name, name), _concat(comparisons, spec["choices"]), _controls(spec["methods"]))
-    for suffix, typeset in {".csv": to_csv, ".md": to_markdown, ".tex": to_latex}.items():
-        with publish(out.with_suffix(suffix)) as partial:
-            partial.write_text(typeset(built), encoding="utf-8")
-    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    write_table(out, records, TABLE, provenance("table", spec))
+    methods = dict(spec["methods"])
+    number = int(out.stem.removeprefix("table")) if out.stem in TABLES else None
+    networks = {model: paper_network(card) for model, card in spec["networks"].items()}
+    named = {name: paper_method(method) for name, method in methods.items()}
+    tables, rows = [], []
+    for kind in dict.fromkeys(spec["metrics"].values()):
+        paths = [path for path in summaries if spec["metrics"][path.stem] == kind]
+        pairs = [path for path in comparisons if spec["metrics"][path.stem] == kind]
+        found = beside(_concat(paths, spec["choices"]), named, networks, number)
+        found = found.sort_values("method", key=lambda column: column.map(list(methods).index), kind="stable")
+        title, metrics = TABLES.get(out.stem) or (_TITLES.get(kind, kind), _scores(kind, found))
+        tables.append(
+            build_table(
+                found,
+                title,
+                metrics,
+                comparisons=_concat(pairs, spec["choices"]),
+                data={name: paper_data(dataset) for name, dataset in spec["datasets"].items()},
+                same_networks=[model for model, card in spec["networks"].items() if card in PAPER_CARDS],
+            )
+        )
+        rows += found.astype(object).where(found.notna(), None).to_dict("records")
+    typeset(tables, out.parent, out.stem)
+    write_table(out, rows, TABLE, provenance("table", spec))
+
+
+def _scores(kind: str, summary: pd.DataFrame) -> list[str]:
+    """Scores of a kind of metric in the order in which its class names them, those of an oracle last."""
+    names = list(METRICS.load(kind).higher_is_better)
+    names += [f"{name}_oracle" for name in names]
+    return [name for name in names if name in set(summary.metric)] or names
 
 
 def _concat(paths: Sequence[Path], choices: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Tables of one kind of metric; where it is varied, the dataset says how."""
     varied: dict[str, list[str]] = {}
     for row in choices:
         varied.setdefault(row["metric"], []).append(f"{row['choice']} = {row['value']}")
@@ -56,7 +78,3 @@ def _concat(paths: Sequence[Path], choices: Sequence[dict[str, Any]]) -> pd.Data
         rows, choice = read_table(path), ", ".join(varied.get(path.stem, ()))
         parts.append(rows.assign(dataset=rows.dataset + f" ({choice})") if choice else rows)
     return pd.concat(parts, ignore_index=True)
-
-
-def _controls(methods: dict[str, dict[str, Any]]) -> set[str]:
-    return {name for name, spec in methods.items() if spec["object"].startswith(Control.__module__)}

@@ -61,7 +61,7 @@ def test_grid_draws_a_pair_in_every_grid_that_it_is_in(tmp_path):
         *unfit("b", "n"),
     ]
     table = summary(tmp_path / "s.parquet", rows)
-    figure.grid(tmp_path / "f" / "g.svg", table, points)
+    figure.grid(tmp_path / "f" / "g.svg", [table], points)
     drawn, svg = read(tmp_path / "f" / "g.svg")
     joint = {("m", "a"): 0.1 + 2 / 7, ("m", "b"): 0.2 + 2 / 7, ("n", "a"): 0.3 + 2 / 7}
     pairs = [("coarse", 5, 10, "a"), ("coarse", 20, 10, "b"), ("fine", 20, 10, "b"), ("fine", 20, 9, "c")]
@@ -100,7 +100,15 @@ def test_sweep_stands_over_the_mean_counts_of_the_clips_that_have_supervoxels(tm
     }
     points = {"i20": {"method": "swagv_i", "n_segments": 20}, "g20": {"method": "swagv_g", "n_segments": 20}}
     rows = [row for model in "mn" for method in points for row in means(method, 0.2, model)]
-    figure.sweep(tmp_path / "s.svg", summary(tmp_path / "t.parquet", rows), stores, points, ["swagv_g", "swagv_i"])
+    table, recipes = summary(tmp_path / "t.parquet", rows), {name: name for name in points}
+    figure.sweep(
+        tmp_path / "s.svg",
+        [table],
+        [path for paths in stores.values() for path in paths],
+        points,
+        recipes,
+        ["swagv_g", "swagv_i"],
+    )
     drawn, svg = read(tmp_path / "s.svg")
     final = drawn.groupby(["model", "method"]).n_final.unique().map(list).to_dict()
     third = pytest.approx((10 + 13 + 20) / 3)
@@ -270,8 +278,8 @@ def test_summaries_without_a_row_give_figures_that_say_so(tmp_path):
     out = tmp_path / "f" / "e.svg"
     point = {"grid": "coarse", "w_color": 5, "w_grad": 5, "method": "a", "n_segments": 20}
     for draw in (
-        lambda: figure.grid(out, table, {"a": point}),
-        lambda: figure.sweep(out, table, {}, {"a": point}, ["a"]),
+        lambda: figure.grid(out, [table], {"a": point}),
+        lambda: figure.sweep(out, [table], [], {"a": point}, {"a": "a"}, ["a"]),
         lambda: figure.ablation(out, [table], [{"metric": "id", "choice": "c", "value": 1}], ["a"]),
         lambda: figure.ablation(out, [], [], ["a"]),
         lambda: figure.randomisation(out, [], ["a"]),

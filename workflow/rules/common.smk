@@ -195,15 +195,12 @@ def explain_code(wildcards):
 def network_spec(wildcards, experiment):
     """Of a job that explains a few clips itself."""
     spec = {"method": method_of(wildcards).spec, "model": model_of(wildcards).spec}
+    spec |= {"seed": 0} if experiment == "randomisation" else {}
     return spec | {"clips": experiment_of(experiment).clips}
 
 
 def needs_network(metric):
     return load_object(metric.spec["object"]).needs_network
-
-
-def metric_module(wildcards):
-    return method_module(scope_of(wildcards)[0].spec)
 
 
 def score_code(wildcards):
@@ -258,19 +255,26 @@ def clip_tables(metric, experiment=None):
     return cells(pattern, datasets_of(metric), *which)
 
 
-def scope_of(wildcards):
+def scope_of(scope):
     """Metric and experiment of a summary: those of the configuration stand in no experiment's folder."""
-    *experiment, name = wildcards.scope.split("/")
-    if not experiment:
-        return evaluation.metrics[name], None
-    experiment = experiment_of(experiment[0])
-    return experiment.metrics[name], experiment
+    *experiment, name = scope.split("/")
+    part = experiment_of(experiment[0]) if experiment else None
+    return known(name, (part or evaluation).metrics, dict, "metric"), part
 
 
-def summarise_spec(wildcards):
-    metric, _ = scope_of(wildcards)
-    spec = {"metric": metric.registered, "bootstrap": evaluation.bootstrap}
-    return spec | {"alpha_from": evaluation.alpha_from} if metric.registered == "localisation" else spec
+def tables_of(scope):
+    """Per-clip tables of a summary."""
+    return timings() if scope == "timing" else clip_tables(*scope_of(scope))
+
+
+def metric_modules(scope):
+    return [] if scope == "timing" else [method_module(scope_of(scope)[0].spec)]
+
+
+def summarise_spec(scope):
+    kind = "timing" if scope == "timing" else scope_of(scope)[0].registered
+    spec = {"metric": kind, "bootstrap": evaluation.bootstrap}
+    return spec | {"alpha_from": evaluation.alpha_from} if kind == "localisation" else spec
 
 
 def summaries():
@@ -361,13 +365,16 @@ def scopes_of(table):
 
 
 def table_spec(table):
-    """Cards of the methods and networks of a table, by which the paper's own numbers are found."""
+    """What a table needs to find the paper's own numbers and to order its rows."""
     part = part_of(table)
-    methods = (part or evaluation).methods
+    metrics = {} if table == "table4" else {m: scope_of(m)[0] for m in scopes_of(table)}
     return {
         "choices": part.choices if part else [],
-        "methods": {name: method.spec for name, method in methods.items()},
+        # A list, in the order of the rows.
+        "methods": [[name, method.spec] for name, method in (part or evaluation).methods.items()],
         "networks": {name: model.spec["card"] for name, model in evaluation.models.items()},
+        "datasets": {dataset.name: dataset.spec["dataset"] for dataset in evaluation.evaluated},
+        "metrics": {metric.name: metric.registered for metric in metrics.values()} or {"timing": "timing"},
     }
 
 
@@ -388,7 +395,9 @@ def figure_inputs(wildcards):
             "clips": cells("results/{dataset}/clips/{shard}.zarr"),
             "predictions": cells(f"{cell}/predictions/{{shard}}.parquet", *which),
             "explanations": cells(f"{cell}/explanations/{{method}}/{{shard}}.zarr", *which),
-            "scores": clip_tables(metrics["insertion_deletion"], part) if "insertion_deletion" in metrics else [],
+            "insertion_deletion": (
+                clip_tables(metrics["insertion_deletion"], part) if "insertion_deletion" in metrics else []
+            ),
         }
     if kind == "randomisation":
         return {"tables": cells("results/{dataset}/{model}/randomisation/{method}/{shard}.parquet", *which)}
@@ -401,12 +410,33 @@ def figure_inputs(wildcards):
 
 
 def figure_spec(figure):
-    """What each method and metric of a figure stands for."""
-    part = part_of(figure)
-    spec = {"kind": FIGURES[figure], "points": part.points if part else [], "choices": part.choices if part else []}
-    if FIGURES[figure] == "sweep":
-        spec["recipes"] = {name: method.recipe_name for name, method in part.methods.items()}
-    return spec
+    """What a figure's stage is told beside its inputs."""
+    part, kind = part_of(figure), FIGURES[figure]
+    methods = list(part.methods if part else evaluation.methods)
+    # All of them, so that a method has one colour in every figure.
+    everyone = list(dict.fromkeys([*evaluation.methods, *(row["base"] for row in part.points)] if part else methods))
+    if kind in ("strips", "versus"):
+        return {"kind": kind, "methods": methods}
+    if kind in ("randomisation", "profile"):
+        return {"kind": kind, "methods": everyone, "resamples": evaluation.bootstrap}
+    if kind == "ablation":
+        return {"kind": kind, "methods": methods, "choices": part.choices}
+    varied = {"grid": ("w_color", "w_grad"), "sweep": ("n_segments",)}[kind]
+    for row in part.points:
+        if set(varied) - set(row):
+            raise WorkflowError(
+                f"{figure} draws {' and '.join(varied)}; every grid of experiments.{figure} must vary it"
+            )
+    if kind == "grid":
+        points = {}
+        for row in part.points:
+            grid = dict(enumerate(("coarse", "fine"))).get(row["grid"], f"grid {row['grid'] + 1}")
+            point = points.setdefault(row["method"], {name: row[name] for name in varied} | {"grid": []})
+            point["grid"].append(grid)
+        return {"kind": kind, "points": points}
+    points = {row["method"]: {"method": row["base"], "n_segments": row["n_segments"]} for row in part.points}
+    recipes = {name: method.recipe_name for name, method in part.methods.items()}
+    return {"kind": kind, "points": points, "recipes": recipes, "methods": everyone}
 
 
 def final_outputs():

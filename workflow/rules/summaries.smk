@@ -1,7 +1,7 @@
-# {scope} is a metric of the configuration, or experiment/metric.
+# {scope} is a metric of the configuration, experiment/metric, or timing.
 rule summarise:
     input:
-        lambda w: clip_tables(*scope_of(w)),
+        lambda w: tables_of(w.scope),
     output:
         "results/summary/{scope}.parquet",
     log:
@@ -9,19 +9,19 @@ rule summarise:
     benchmark:
         "results/benchmarks/summarise/{scope}.tsv"
     wildcard_constraints:
-        scope="(?!timing)[^/]+(/[^/]+)?",
+        scope="[^/]+(/[^/]+)?",
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=lambda w: code("summarise.py", "swagv.stages.summarise", metric_module(w)),
-        spec=lambda w: canonical(summarise_spec(w)),
+        code=lambda w: code("summarise.py", "swagv.stages.summarise", *metric_modules(w.scope)),
+        spec=lambda w: canonical(summarise_spec(w.scope)),
     script:
         "../scripts/summarise.py"
 
 
 rule compare:
     input:
-        lambda w: clip_tables(*scope_of(w)),
+        lambda w: tables_of(w.scope),
     output:
         "results/comparisons/{scope}.parquet",
     log:
@@ -29,11 +29,11 @@ rule compare:
     benchmark:
         "results/benchmarks/compare/{scope}.tsv"
     wildcard_constraints:
-        scope="(?!timing)[^/]+(/[^/]+)?",
+        scope="[^/]+(/[^/]+)?",
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=lambda w: code("compare.py", "swagv.stages.compare", metric_module(w)),
-        spec=lambda w: canonical(summarise_spec(w)),
+        code=lambda w: code("compare.py", "swagv.stages.compare", *metric_modules(w.scope)),
+        spec=lambda w: canonical(summarise_spec(w.scope)),
     script:
         "../scripts/compare.py"

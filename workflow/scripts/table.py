@@ -11,6 +11,5 @@ table(
     [Path(path) for path in snakemake.input.summaries],
     [Path(path) for path in snakemake.input.comparisons],
     Path(snakemake.output.parquet),
-    snakemake.wildcards.table,
     json.loads(snakemake.params.spec),
 )
