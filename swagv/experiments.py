@@ -65,6 +65,19 @@ EXPERIMENTS: dict[str, Experiment] = {
     "randomisation": Experiment(("random", "guided_backprop", "grad_cam", "swagv_ig")),
 }
 
+# What stands below a figure in the report.
+CAPTIONS = {
+    "figure1": "One method against another on the same clips; of each pair, the better score is bold.",
+    "figure2": "deletion + (1 − insertion) over the weights of colour and gradient; lower is better.",
+    "figure3": "The three scores over the final number of supervoxels; the numbers asked for stand below.",
+    "figure4": "What each method says of a few clips. Colours run over the whole clip; the true box is green.",
+    "ablations": "Choices that the paper leaves open: where lines cross, the choice changes the order of the methods.",
+    "space_time": "Share of the importance in each frame: a method that looks at one moment has a peak; the grey line "
+    "looks at all of them alike.",
+    "randomisation": "Likeness to the explanation of the trained network as its layers become random, from the head "
+    "down. A method that stays up explains the clip and not the network.",
+}
+
 
 def grid_points(grid: Grid) -> Iterator[dict[str, Any]]:
     """Every combination of a grid's settings."""

@@ -1,84 +1,72 @@
-"""One self-contained HTML page: tables, curves, filmstrips, what went wrong, and how the run was made."""
+"""One self-contained HTML page: tables, figures, clips to browse, what went wrong, and how the run was made."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
+from swagv.experiments import CAPTIONS
 from swagv.figures import curves_svg
-from swagv.geometry import Geometry
-from swagv.metrics.insertion_deletion import InsertionDeletion
-from swagv.metrics.localisation import Localisation
+from swagv.gallery import Example, gallery
 from swagv.publish import publish
-from swagv.stores import open_store
-from swagv.summary import NOT_APPLICABLE
 from swagv.tables import read_table
-from swagv.viz import filmstrip, png_data_uri
+from swagv.typeset import CONTROLS, heading
+from swagv.viz import overlay_look
 
-_TITLES = {
-    "deletion_auc": "deletion AUC ↓",
-    "insertion_auc": "insertion AUC ↑",
-    "joint": "deletion + (1 − insertion) ↓",
-    "loc_error_value": "error %, value ↓",
-    "loc_error_mean": "error %, mean ↓",
-    "loc_error_energy": "error %, energy ↓",
-    "loc_error_value_oracle": "value, oracle ↓",
-    "loc_error_mean_oracle": "mean, oracle ↓",
-    "loc_error_energy_oracle": "energy, oracle ↓",
-}
 _CLIP = ["dataset", "clip_id"]
+_EXPLANATION = ["dataset", "model", "method", "clip_id"]
 _MAX_ROWS = 200  # of a list of videos; there may be thousands, and the manifests have them all
-_HIGHER_IS_BETTER = InsertionDeletion.higher_is_better | Localisation.higher_is_better
-
-
-@dataclass(frozen=True)
-class Example:
-    """Clip store and explanation store of one shard of a dataset, model and method."""
-
-    dataset: str
-    model: str
-    method: str
-    clips: Path
-    explanations: Path
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
     out: Path,
     *,
+    tables: Sequence[Path],
+    figures: Sequence[Path],
+    comparisons: Sequence[Path],
     insertion_deletion: Path | None,
-    localisation: Path | None,
     clip_tables: Mapping[str, Sequence[Path]],
     manifests: Sequence[Path],
     predictions: Sequence[Path],
     examples: Sequence[Example],
     paper_clips: Mapping[str, int],
     alpha_from: Mapping[str, str],
-    max_clips: int = 4,
+    max_clips: int = 6,
     provenance: Mapping[str, object],
 ) -> None:
     """Write the report; every table and picture is computed from the given files.
 
     Parameters
     ----------
-    insertion_deletion, localisation
-        Summary tables; None for a metric that was not run.
+    tables
+        HTML of `swagv.typeset.to_html`, taken as it is.
+    figures
+        SVG files; the name says what each shows.
+    comparisons
+        Of `swagv.comparisons.compare`.
+    insertion_deletion
+        Its summary, for the headlines; None where it was not run.
     clip_tables
         Metric -> its per-clip tables, of all shards.
     manifests, predictions
         Of all shards; manifests in ``{dataset}/manifest/{shard}.parquet``.
     examples
-        Where frames and explanations of the filmstrips are.
+        Where frames and explanations of the gallery are.
     paper_clips
         Dataset -> clips that the paper evaluated, 0 for none, to stand beside the counts.
     alpha_from
         Dataset -> the one that chooses its localisation threshold and is evaluated for nothing else.
     max_clips
-        Clips shown for each dataset, of different labels where there are that many.
+        Clips in the gallery for each dataset, of different predicted classes where there are that many.
     provenance
         Shown at the end, nested values as JSON.
     """
@@ -87,23 +75,36 @@ def write_report(
     predicted = _concat(predictions)
     evaluated = predicted[~predicted.dataset.isin(list(alpha_from.values()))]
     problems = _problems(plans, predicted)
+    compared = _concat(comparisons) if comparisons else pd.DataFrame()
+    games = scored.get("insertion_deletion")
+    names = {"deletion_auc": "deletion", "insertion_auc": "insertion"}
+    scores = pd.DataFrame(columns=_EXPLANATION)
+    if games is not None:
+        scores = games.rename(columns=names)[[*_EXPLANATION, *names.values()]]
+    data = {
+        "comparisons": _wins(compared),
+        "clips": gallery(examples, evaluated, scores, max_clips),
+        "look": overlay_look(),
+    }
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     html = environment.get_template("report.html.j2").render(
-        tables=[
-            (title, _table(read_table(path)))
-            for title, path in (("Insertion and deletion", insertion_deletion), ("Localisation", localisation))
-            if path
-        ],
-        headlines=_headlines(read_table(insertion_deletion)) if insertion_deletion else [],
-        curves=_curves(scored["insertion_deletion"]) if insertion_deletion else [],
-        strips=_strips(examples, evaluated, max_clips),
+        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        # Nothing in it can end the element that it stands in.
+        data=Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
+        tables=[Markup(path.read_text(encoding="utf-8")) for path in tables],
+        figures=[(path.stem, CAPTIONS.get(path.stem, ""), _data_uri(path)) for path in figures],
+        headlines=_headlines(read_table(insertion_deletion), compared) if insertion_deletion else [],
+        curves=[] if games is None else _curves(games),
+        compares=bool(data["comparisons"]),
+        has_clips=bool(data["clips"]),
         accuracy=_accuracy(evaluated),
         clip_count=len(evaluated[evaluated.status == "ok"].drop_duplicates(_CLIP)),
-        data=_data(plans, predicted, paper_clips, alpha_from),
+        data_rows=_data(plans, predicted, paper_clips, alpha_from),
         problems=problems.to_dict("records")[:_MAX_ROWS],
         problem_count=len(problems),
         problem_counts=problems.status.value_counts().sort_index().to_dict(),
@@ -112,7 +113,7 @@ def write_report(
         provenance={key: _readable(value) for key, value in provenance.items()},
     )
     with publish(out) as partial:
-        partial.write_text(html, encoding="utf-8")
+        partial.write_text(html, encoding="utf-8", newline="\n")
 
 
 def _concat(paths: Sequence[Path]) -> pd.DataFrame:
@@ -154,34 +155,61 @@ def _readable(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1)
 
 
-def _table(summary: pd.DataFrame) -> dict:
-    """Header and rows of a summary, one row a method, one cell a metric; the best of each model is marked."""
-    metrics = [name for name in _TITLES if name in set(summary.metric)]
-    cells = {(row["dataset"], row["model"], row["method"], row["metric"]): row for row in summary.to_dict("records")}
-    keys = list(dict.fromkeys(key[:3] for key in cells))
-    best = {}
-    for (dataset, model, metric), group in summary.groupby(["dataset", "model", "metric"]):
-        if group["mean"].notna().any():
-            best[dataset, model, metric] = group["mean"].max() if _HIGHER_IS_BETTER.get(metric) else group["mean"].min()
-    rows = []
-    for key in keys:
-        found = [cells.get((*key, metric)) for metric in metrics]
-        any_row = next(row for (*other, _), row in cells.items() if tuple(other) == key)
-        shown = [
-            row
-            and {**row, "best": row["mean"] == best.get((*key[:2], row["metric"])), "percent": "error" in row["metric"]}
-            for row in found
-        ]
-        unfit = any_row["metric"] == NOT_APPLICABLE
-        failed = 0 if unfit else any_row["n_failed"]
-        rows.append({"key": key, "n": any_row["n"], "n_failed": failed, "unfit": unfit, "cells": shown})
-    return {"titles": [_TITLES[metric] for metric in metrics], "rows": rows}
+def _data_uri(path: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def _headlines(summary: pd.DataFrame) -> list[dict]:
-    """For each model, the method of the lowest mean deletion + (1 − insertion), with its interval."""
+def _headlines(summary: pd.DataFrame, compared: pd.DataFrame) -> list[dict]:
+    """For each model, the method of the lowest mean deletion + (1 − insertion), beside the best control."""
     joint = summary[(summary.metric == "joint") & summary["mean"].notna()]
-    return joint.loc[joint.groupby(["dataset", "model"], sort=False)["mean"].idxmin()].to_dict("records")
+    best = joint.loc[joint.groupby(["dataset", "model"], sort=False)["mean"].idxmin()]
+    controls = joint[joint.method.isin(CONTROLS)]
+    rows = []
+    for row in best.to_dict("records"):
+        rivals = controls[(controls.dataset == row["dataset"]) & (controls.model == row["model"])]
+        rival = None if rivals.empty or row["method"] in CONTROLS else rivals.loc[rivals["mean"].idxmin(), "method"]
+        rows.append(row | {"rival": _difference(compared, row, rival) if rival else None})
+    return rows
+
+
+def _difference(compared: pd.DataFrame, row: Mapping[str, object], rival: str) -> dict | None:
+    """Of the row's method from its rival on the same clips; negative is better."""
+    if compared.empty:
+        return None
+    here = compared[(compared.dataset == row["dataset"]) & (compared.model == row["model"])]
+    here = here[here.metric == "joint"]
+    for sign, (a, b) in {1: (row["method"], rival), -1: (rival, row["method"])}.items():
+        for pair in here[(here.method_a == a) & (here.method_b == b)].to_dict("records"):
+            low, high = sorted((sign * pair["ci_low"], sign * pair["ci_high"]))
+            return {
+                "method": rival,
+                "difference": sign * pair["difference"],
+                "ci_low": low,
+                "ci_high": high,
+                "p": pair["p_holm"],
+            }
+    return None
+
+
+def _wins(compared: pd.DataFrame) -> list[dict]:
+    """For the script: of each dataset, model and score, every pair of methods by their places in ``methods``."""
+    found = []
+    groups = compared.groupby(["dataset", "model", "metric"], sort=False) if len(compared) else []
+    for (dataset, model, metric), rows in groups:
+        methods = sorted({*rows.method_a, *rows.method_b}, key=lambda name: (name not in CONTROLS, name))
+        pairs = []
+        for row in rows.itertuples():
+            numbers = (row.difference, row.ci_low, row.ci_high, row.p_holm, row.win_rate)
+            pairs.append([methods.index(row.method_a), methods.index(row.method_b), row.n, *map(_short, numbers)])
+        title = f"{heading(metric)}: {model} on {dataset}"
+        digits = 1 if metric.startswith("loc_error") else 3
+        found.append({"title": title, "digits": digits, "methods": methods, "pairs": pairs})
+    # The joint score first: it is what most people look for.
+    return sorted(found, key=lambda one: not one["title"].startswith(heading("joint")))
+
+
+def _short(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.4g}")
 
 
 def _curves(clips: pd.DataFrame) -> list[tuple[str, list[str]]]:
@@ -207,37 +235,3 @@ def _failures(metric: str, clips: pd.DataFrame) -> list[dict]:
         {"metric": metric} | dict(zip(("dataset", "model", "method", "status", "n"), (*key, n), strict=True))
         for key, n in counted.items()
     ]
-
-
-def _strips(examples: Sequence[Example], predicted: pd.DataFrame, max_clips: int) -> list[dict]:
-    """For each chosen clip: the frames, then a strip for each model and method."""
-    shown = []
-    for dataset, rows in predicted[predicted.status == "ok"].groupby("dataset", sort=False):
-        first = rows[rows.model == rows.model.iloc[0]].sort_values("clip_id")
-        # One clip of each class first, so that the few that are shown differ.
-        order = first.assign(turn=first.groupby("top1").cumcount()).sort_values(["turn", "clip_id"])
-        for clip_id, shard in zip(order.clip_id[:max_clips], order.shard[:max_clips], strict=True):
-            here = [e for e in examples if e.dataset == dataset and e.explanations.stem == shard]
-            shown.append(_strip(clip_id, here, rows[rows.clip_id == clip_id]))
-    return shown
-
-
-def _strip(clip_id: str, examples: Sequence[Example], predicted: pd.DataFrame) -> dict:
-    store = open_store(examples[0].clips)
-    index = store.attrs["clip_ids"].index(clip_id)
-    frames, geometry = store["frames"][index], Geometry(**store.attrs["spec"]["geometry"])
-    boxes = geometry.boxes(store["boxes"][index], *store.attrs["sizes"][index])
-    which = [round(t * (len(frames) - 1) / 3) for t in range(4)]
-    said = {row["model"]: f"{row['top1_name']}, p = {row['p_top1']:.2f}" for row in predicted.to_dict("records")}
-    models: dict[str, list[dict]] = {}
-    for example in examples:
-        maps = open_store(example.explanations)
-        status = maps.attrs["status"][index]
-        image = png_data_uri(filmstrip(frames, maps["attribution"][index], boxes, which)) if status == "ok" else None
-        models.setdefault(example.model, []).append({"method": example.method, "image": image, "status": status})
-    return {
-        "clip_id": clip_id,
-        "frame_numbers": ", ".join(str(t + 1) for t in which),
-        "frames": png_data_uri(filmstrip(frames, None, boxes, which)),
-        "models": [(model, said.get(model, ""), strips) for model, strips in models.items()],
-    }

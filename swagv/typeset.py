@@ -1,4 +1,4 @@
-"""Tables as a paper prints them: one structure of numbers and flags, written as CSV, Markdown and LaTeX."""
+"""Tables as a paper prints them: one structure of numbers and flags, written as CSV, Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ class Cell:
         Not best, but no difference to a best one was found on the same clips.
     paper
         The number that the paper prints.
+    alpha
+        The threshold of a localisation error, where all clips have one.
     """
 
     mean: float
@@ -78,6 +81,7 @@ class Cell:
     best: bool
     tied: bool
     paper: float
+    alpha: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -199,11 +203,12 @@ def _best_and_tied(
 
 def _cell(row: Mapping[str, Any], best: bool, tied: bool) -> Cell:
     mean, low, high = (_number(row.get(key)) for key in ("mean", "ci_low", "ci_high"))
-    return Cell(mean, low, high, int(row["n"]), int(row["n_failed"]), best, tied, _number(row.get("paper_mean")))
+    paper, alpha = _number(row.get("paper_mean")), _number(row.get("alpha"))
+    return Cell(mean, low, high, int(row["n"]), int(row["n_failed"]), best, tied, paper, alpha)
 
 
 def _number(value: Any) -> float:
-    return math.nan if pd.isna(value) else float(value)
+    return math.nan if value is None or pd.isna(value) else float(value)
 
 
 def _caption(rows: list[Row], compared: bool) -> str:
@@ -420,16 +425,66 @@ def _latex(text: str) -> str:
     return " ".join(text.split()).translate(_LATEX)
 
 
-def typeset(tables: Sequence[Table], folder: Path | str, name: str) -> None:
-    """Write ``{name}.csv``, ``{name}.md`` and ``{name}.tex`` into a folder, each whole or not at all.
+def to_html(table: Table, label: str) -> str:
+    """A ``section`` with the id ``table-{label}``, of the classes and attributes that the report's style and script know."""
+    models = [(model, len(list(group))) for model, group in groupby(table.columns, key=lambda column: column.model)]
+    blocks = _blocks(table)
+    heads = [
+        f'<th scope="col" class="number"><button data-column="{index}" data-first="{first}">'
+        f"{escape(column.heading)}</button></th>"
+        for index, column in enumerate(table.columns)
+        for first in ["descending" if column.higher_is_better else "ascending"]
+    ]
+    lines = [
+        f'<section id="table-{escape(label)}"><h3>{escape(table.title)}</h3>',
+        '<div class="scroll"><table class="sortable"><thead>',
+        '<tr><th rowspan="2" scope="col"><button data-column="method" data-first="ascending">method</button></th>',
+        *(f'<th colspan="{count}" scope="colgroup">{escape(model)}</th>' for model, count in models),
+        f"</tr><tr>{''.join(heads)}</tr></thead>",
+    ]
+    for dataset, rows in blocks:
+        lines.append("<tbody>")
+        if len(blocks) > 1:
+            lines.append(f'<tr class="block"><th colspan="{len(table.columns) + 1}">{escape(dataset)}</th></tr>')
+        for row in rows:
+            kind, name = ("control" if row.control else "", escape(row.method))
+            cells = [_html_cell(index, *pair) for index, pair in enumerate(zip(table.columns, row.cells, strict=True))]
+            first = f'<th scope="row" data-column="method" data-value="{name}">{name}</th>'
+            lines.append(f'<tr class="{kind}">{first}{"".join(cells)}</tr>')
+        lines.append("</tbody>")
+    lines.append("</table></div>")
+    lines += [f'<p class="soft">{escape(text)}</p>' for text in (table.caption, *table.notes)]
+    return "\n".join([*lines, "</section>"]) + "\n"
 
-    In LaTeX the labels are ``tab:{name}``, and ``tab:{name}-2`` and so on for further tables.
+
+def _html_cell(index: int, column: Column, cell: Cell | None) -> str:
+    if cell is None:
+        return f'<td class="number" data-column="{index}" data-value="">{_DASH}</td>'
+    mark = " best" if cell.best else " tied" if cell.tied else ""
+    value = "" if math.isnan(cell.mean) else f"{cell.mean!r}"
+    paper = format_paper(column.metric, cell.paper)
+    more = [
+        format_interval(column.metric, cell),
+        "" if math.isnan(cell.alpha) else f"α = {cell.alpha:g}",
+        format_n(cell),
+        paper and f"paper: {paper}",
+    ]
+    small = "".join(f"<small>{escape(text)}</small>" for text in more if text)
+    shown = f"<span>{format_value(column.metric, cell.mean)}</span>"
+    return f'<td class="number{mark}" data-column="{index}" data-value="{value}">{shown}{small}</td>'
+
+
+def typeset(tables: Sequence[Table], folder: Path | str, name: str) -> None:
+    """Write ``{name}.csv``, ``{name}.md``, ``{name}.tex`` and ``{name}.html``, each whole or not at all.
+
+    The labels are ``tab:{name}`` in LaTeX and ``table-{name}`` in HTML; ``{name}-2`` and so on for further tables.
     """
     labels = [name, *(f"{name}-{number}" for number in range(2, len(tables) + 1))]
     texts = {
         "csv": to_csv(*tables),
         "md": "\n".join(map(to_markdown, tables)),
         "tex": "\n".join(map(to_latex, tables, labels)),
+        "html": "\n".join(map(to_html, tables, labels)),
     }
     for suffix, text in texts.items():
         with publish(Path(folder) / f"{name}.{suffix}") as partial:

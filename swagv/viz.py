@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -172,6 +170,12 @@ def _colours(signed: bool) -> np.ndarray:
     return matplotlib.colormaps[SIGNED_COLOUR_MAP if signed else COLOUR_MAP](np.arange(256))[:, :3] * 255
 
 
+def overlay_look() -> dict[str, object]:
+    """What `overlay` does, for a page that draws it itself: ``colours`` (256 of R, G, B), and how frames are muted."""
+    colours = np.rint(_colours(signed=False)).astype(int).tolist()
+    return {"colours": colours, "colour": _MUTED_COLOUR, "light": _MUTED_LIGHT, "luma": _LUMA.tolist()}
+
+
 def _borders(labels: np.ndarray) -> np.ndarray:
     from skimage.segmentation import find_boundaries
 
@@ -329,13 +333,6 @@ def _colour_bar(scale: Scale, width: int, opacity: float) -> Image.Image:
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
-
-
-def png_data_uri(image: np.ndarray) -> str:
-    """An image (H, W, 3) uint8 as a ``data:`` address."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def write_video(

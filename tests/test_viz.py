@@ -1,11 +1,8 @@
-import base64
 import doctest
-import io
 
 import av
 import numpy as np
 import pytest
-from PIL import Image
 
 import swagv.viz
 from swagv.geometry import Geometry
@@ -17,7 +14,6 @@ from swagv.viz import (
     heatmap,
     onto_video,
     overlay,
-    png_data_uri,
     title_bar,
     write_video,
 )
@@ -220,9 +216,3 @@ def test_filmstrip_draws_the_box_of_each_frame():
     boxes[5] = BOX
     strip = filmstrip(FRAMES, None, boxes, (0, 5))
     assert np.array_equal(strip, np.hstack([FRAMES[0], draw_box(FRAMES[5], BOX)]))
-
-
-def test_data_uri_holds_the_image_without_loss():
-    head, data = png_data_uri(FRAMES[0]).split(",")
-    assert head == "data:image/png;base64"
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), FRAMES[0])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from swagv.report import Example, write_report
+from swagv.gallery import Example
+from swagv.report import write_report
 from swagv.tables import read_provenance
 
 
@@ -17,6 +18,9 @@ def report(
     predictions: Sequence[Path],
     clips: Sequence[Path],
     explanations: Sequence[Path],
+    tables: Sequence[Path],
+    figures: Sequence[Path],
+    comparisons: Sequence[Path],
     paper_clips: Mapping[str, int],
     alpha_from: Mapping[str, str],
 ) -> None:
@@ -29,6 +33,8 @@ def report(
     explanations
         Paths that end in ``{dataset}/{model}/explanations/{method}/{shard}.zarr``; `clips` in
         ``{dataset}/clips/{shard}.zarr``.
+    tables, figures, comparisons
+        As of `swagv.report.write_report`.
     paper_clips
         Dataset -> clips that the paper evaluated, 0 for none.
     alpha_from
@@ -39,14 +45,15 @@ def report(
         Example(path.parts[-5], path.parts[-4], path.parts[-2], frames[path.parts[-5], path.name], path)
         for path in explanations
     ]
-    tables = {path.stem: path for path in summaries}
     by_metric: dict[str, list[Path]] = {}
     for path in clip_tables:
         by_metric.setdefault(path.parts[-3], []).append(path)
     write_report(
         out,
-        insertion_deletion=tables.get("insertion_deletion"),
-        localisation=tables.get("localisation"),
+        tables=tables,
+        figures=figures,
+        comparisons=comparisons,
+        insertion_deletion=next((path for path in summaries if path.stem == "insertion_deletion"), None),
         clip_tables=by_metric,
         manifests=manifests,
         predictions=predictions,

@@ -323,7 +323,7 @@ FIGURES_ALONE = ("figure1", "figure2", "figure3", "figure4", "randomisation")
 
 def targets():
     """Everything between a run's summaries and what people look at; each is a rule of its own."""
-    return dict.fromkeys([*RESULT_TABLES, "figure4", *evaluation.experiments])
+    return sorted({*RESULT_TABLES, "figure4", *evaluation.experiments})
 
 
 def part_of(target):

@@ -20,6 +20,7 @@ rule table:
         ),
         markdown="results/tables/{table}.md",
         latex="results/tables/{table}.tex",
+        html="results/tables/{table}.html",
     log:
         "results/logs/table/{table}.log",
     benchmark:

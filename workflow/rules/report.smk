@@ -9,7 +9,7 @@ rule report:
         clips=lambda w: cells("results/{dataset}/clips/{shard}.zarr"),
         explanations=lambda w: cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
         comparisons=[f"results/comparisons/{name}.parquet" for name in evaluation.metrics],
-        tables=lambda w: shown("tables"),
+        tables=lambda w: [path.replace(".parquet", ".html") for path in shown("tables")],
         figures=lambda w: shown("figures"),
     output:
         report("results/report.html", category="Report", caption="../report/report.rst"),
@@ -20,7 +20,7 @@ rule report:
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=code("report.py", "swagv.stages.report", templates=["report.html.j2"]),
+        code=code("report.py", "swagv.stages.report", templates=["report.html.j2", "report.css", "report.js"]),
         spec=canonical(
             {
                 "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
