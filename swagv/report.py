@@ -11,7 +11,6 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
 
 from swagv.experiments import CAPTIONS
 from swagv.figures import curves_svg
@@ -91,12 +90,12 @@ def write_report(
     )
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     html = environment.get_template("report.html.j2").render(
-        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup(script),
+        style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         # Nothing in it can end the element that it stands in.
-        data=Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
-        tables=[Markup(path.read_text(encoding="utf-8")) for path in tables],
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        tables=[path.read_text(encoding="utf-8") for path in tables],
         figures=[(path.stem, CAPTIONS.get(path.stem, ""), _data_uri(path)) for path in figures],
         headlines=_headlines(read_table(insertion_deletion), compared) if insertion_deletion else [],
         curves=[] if games is None else _curves(games),

@@ -426,7 +426,7 @@ def _latex(text: str) -> str:
 
 
 def to_html(table: Table, label: str) -> str:
-    """A ``section`` with the id ``table-{label}``, of the classes and attributes that the report's style and script know."""
+    """A ``section`` with the id ``table-{label}``; the report's style and script know its classes and attributes."""
     models = [(model, len(list(group))) for model, group in groupby(table.columns, key=lambda column: column.model)]
     blocks = _blocks(table)
     heads = [

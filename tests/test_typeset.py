@@ -3,6 +3,7 @@ import math
 import re
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from swagv.typeset import (
     format_paper,
     format_value,
     to_csv,
+    to_html,
     to_latex,
     to_markdown,
     typeset,
@@ -376,13 +378,14 @@ def test_latex_compiles(tmp_path):
     assert "Overfull" not in ran.stdout
 
 
-def test_typeset_writes_three_whole_files_and_replaces_them(tmp_path):
+def test_typeset_writes_whole_files_and_replaces_them(tmp_path):
     table = build_table(summary(), *TABLES["table2"])
     for _ in range(2):
         typeset([table], tmp_path / "tables", "table2")
     files = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "tables").iterdir()}
     assert files == {
-        "table2.csv": to_csv(table), "table2.md": to_markdown(table), "table2.tex": to_latex(table, "table2")
+        "table2.csv": to_csv(table), "table2.md": to_markdown(table), "table2.tex": to_latex(table, "table2"),
+        "table2.html": to_html(table, "table2"),
     }  # fmt: skip
 
 
@@ -392,3 +395,48 @@ def test_the_structure_is_free_of_formatting():
     assert table.columns == (Column("m", "deletion_auc", "deletion AUC ↓", False),)
     assert [row.cells[0].mean for row in table.rows] == [0.25, 1.0]
     assert [row.cells[0].best for row in table.rows] == [True, False]
+
+
+def html_rows(text):
+    """Cells of each body row as (attributes, text), by a parser that is not ours."""
+    body = re.sub(r"<(button|small)", r" <\1", text)
+    table = ElementTree.fromstring(re.search(r"<table.*</table>", body, re.S)[0])
+    return [[(cell.attrib, "".join(cell.itertext())) for cell in row] for row in table.findall("tbody/tr")]
+
+
+def test_html_has_every_number_to_sort_by_and_every_mark():
+    table = build_table(with_paper(summary()), *TABLES["table2"])
+    rows = html_rows(to_html(table, "t"))
+    assert [row[0][0]["data-value"] for row in rows] == [row.method for row in table.rows]
+    for shown, row in zip(rows, table.rows, strict=True):
+        cells = zip(shown[1:], row.cells, table.columns, strict=True)
+        for index, ((attributes, text), cell, column) in enumerate(cells):
+            assert attributes["data-column"] == str(index)
+            if cell is None:
+                assert (attributes["data-value"], text) == ("", "–")
+                continue
+            assert float(attributes["data-value"]) == cell.mean
+            assert text.split()[0] == format_value(column.metric, cell.mean)
+            assert ("best" in attributes["class"], "tied" in attributes["class"]) == (cell.best, cell.tied)
+            assert (f"paper: {format_paper(column.metric, cell.paper)}" in text) == (not math.isnan(cell.paper))
+
+
+def test_html_says_first_what_is_better_and_the_alpha_of_an_error():
+    errors = summary(metrics=["loc_error_value"]).assign(alpha=0.35)
+    insertion = summary(metrics=["insertion_auc"])
+    for found, metric, first in (
+        (errors, "loc_error_value", "ascending"),
+        (insertion, "insertion_auc", "descending"),
+    ):
+        text = to_html(build_table(found, "", [metric]), "t")
+        assert set(re.findall(r'data-column="\d" data-first="(\w+)"', text)) == {first}
+        assert ("<small>α = 0.35</small>" in text) == (first == "ascending")
+
+
+def test_html_escapes_names_and_separates_datasets():
+    rows = summary([HOSTILE, "b"], [HOSTILE], methods=[HOSTILE, "<b>"])
+    text = to_html(build_table(rows, "<i>", TABLES["table2"][1]), "t")
+    assert not {"<i>", "<b>", HOSTILE} & set(re.findall(r"<[^>]*>", text))
+    rows = html_rows(text)
+    assert [row[0][1] for row in rows if len(row) == 1] == [HOSTILE, "b"]
+    assert {row[0][1] for row in rows if len(row) > 1} == {HOSTILE, "<b>"}
