@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -58,6 +59,7 @@ wildcard_constraints:
     shard=r"\d{4}",
 
 
+@cache  # asked once a job
 def code(script, *modules, templates=()):
     """Fingerprint of a stage's script, the library modules that it really uses, and templates."""
     return fingerprint(modules, [SCRIPTS / script, *(TEMPLATES / name for name in templates)])

@@ -37,7 +37,7 @@ rule report:
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=code("report.py", "swagv.stages.report", templates=["report.html.j2"]),
+        code=code("report.py", "swagv.stages.report", templates=("report.html.j2",)),
         spec=canonical(
             {
                 "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
