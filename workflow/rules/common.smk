@@ -1,5 +1,7 @@
 """Validation and every helper of the rules. Nothing here imports torch or opens a video."""
 
+import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -22,6 +24,9 @@ try:
     evaluation = Evaluation(config, list_videos=workflow.is_main_process)
 except SwagvError as error:
     raise WorkflowError(str(error))
+
+# At its end Python looks for garbage in all of Snakemake and the jobs, several times: a third of a second, or more.
+atexit.register(gc.freeze)
 
 # glibc hands buffers this large back to the kernel after every layer and fetches them anew: 1.4x the time of a forward.
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
