@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import json
 import logging
 import sys
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     train.add_argument("--learning-rate", type=float, default=None)
     given = parser.parse_args(arguments)
+    atexit.register(gc.freeze)  # as in swagv.joblog
     try:
         return _COMMANDS[given.command](given)
     except SwagvError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 from pathlib import Path
@@ -14,3 +16,5 @@ def log_to(path: Path | str) -> None:
     os.dup2(descriptor, 2)
     os.close(descriptor)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True)
+    # At its end Python looks for garbage in all that was imported, several times: half a second where torch is.
+    atexit.register(gc.freeze)

@@ -90,12 +90,18 @@ def write_table(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schema,
 
 def read_table(path: Path | str) -> pd.DataFrame:
     """A table as a data frame."""
-    return pq.read_table(path).to_pandas()
+    return _read(path).to_pandas()
 
 
 def read_rows(path: Path | str) -> list[dict[str, Any]]:
     """A table as plain dictionaries."""
-    return pq.read_table(path).to_pylist()
+    return _read(path).to_pylist()
+
+
+def _read(path: Path | str) -> pa.Table:
+    # pq.read_table would import pandas for what it can do beyond a single file.
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def read_provenance(path: Path | str) -> dict[str, Any]:

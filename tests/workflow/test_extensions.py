@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from swagv.datasets.rendering import render_video, write_video
 from swagv.tables import read_table
 from tests.conftest import ROOT
 from tests.workflow.test_workflow import CONFIG, Project
@@ -74,30 +76,50 @@ def site(tmp_path_factory):
     return folder
 
 
+def swagv(site, *arguments):
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
+    call = [sys.executable, "-m", "swagv.cli", *map(str, arguments)]
+    return subprocess.run(call, capture_output=True, text=True, check=True, env=environment).stdout
+
+
 def test_they_are_listed(site):
     for what, name in (("methods", "brightness"), ("models", "small")):
-        call = [sys.executable, "-m", "swagv.cli", "list", what]
-        environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
-        found = subprocess.run(call, capture_output=True, text=True, check=True, env=environment)
-        assert any(line.split()[0] == name for line in found.stdout.splitlines())
+        assert any(line.split()[0] == name for line in swagv(site, "list", what).splitlines())
+
+
+def test_an_explainer_with_a_setting_explains_one_video(site, tmp_path, demo_models):
+    write_video(tmp_path / "v.mp4", render_video(0, 0, num_frames=16).frames)
+    out = tmp_path / "x.npz"
+    swagv(
+        site,
+        "explain",
+        tmp_path / "v.mp4",
+        "--model",
+        "c3d_demo",
+        "--method",
+        "brightness",
+        "--set",
+        "gain=2",
+        "--out",
+        out,
+    )
+    found = np.load(out)
+    clips = demo_models["c3d_demo"].preprocess(found["frames"][None])
+    assert np.allclose(found["attribution/brightness"], 2 * clips[0].sum(0), atol=1e-5)
 
 
 def test_they_are_in_the_tables(site, tmp_path):
     project = Project(tmp_path / "project")
     own = {"small": {"arguments": {"width": 6}, "cam_layer": "conv", "categories": list("abcde")}}
-    methods = {
-        "twice": {"type": "brightness", "gain": 2},
-        "swagv_brightness": {"type": "swagv_g", "attribution": "brightness"},
-        "saliency_tubes": {},
-    }
+    methods = {"swagv_brightness": {"type": "swagv_g", "attribution": "brightness"}, "saliency_tubes": {}}
     tiny = {"tiny": {"type": "rendered", "videos": 1, "shards": 1}}
-    project.configure({**CONFIG, "datasets": tiny, "models": own | {"r2plus1d_demo": {}}, "methods": methods})
+    metrics = {"insertion_deletion": {"steps": 4}}
+    models = own | {"r2plus1d_demo": {}}
+    project.configure({**CONFIG, "datasets": tiny, "models": models, "methods": methods, "metrics": metrics})
     project.run(path=site)
     table = read_table(project.folder / "results/summary/insertion_deletion.parquet").set_index(["model", "method"])
     fit = table[table.metric == "joint"]
-    assert set(fit.index) == {(m, x) for m in ("small", "r2plus1d_demo") for x in methods} - {
-        ("small", "saliency_tubes")
-    }
+    assert set(fit.index) == {(m, x) for m in models for x in methods} - {("small", "saliency_tubes")}
     assert (fit.n == 1).all()
     assert fit["mean"].notna().all()
     assert table.metric["small", "saliency_tubes"] == "not_applicable"

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import av
@@ -22,14 +21,17 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.workflow
 CONFIG = {
-    "datasets": {"tiny": {"type": "rendered", "videos": 5, "shards": 1}},
+    "datasets": {"tiny": {"type": "rendered", "videos": 3, "shards": 1}},
     "models": {"c3d_demo": {}},
-    # One of each kind: cached gradient, supervoxels of the image and of both, a network's run, a control.
-    "methods": {"guided_backprop": {}, "swagv_i": {}, "swagv_ig": {}, "grad_cam": {}, "centre": {}},
+    # Supervoxels of the image and of both, and a network's run; `ADDED` are of the other kinds.
+    "methods": {"swagv_i": {}, "swagv_ig": {}, "grad_cam": {}},
     "metrics": {"insertion_deletion": {"steps": 4}, "localisation": {}},
     "bootstrap": 100,
-    "runtime": {"batch_size": 8, "device": "cpu"},
+    "runtime": {"batch_size": 8, "device": "cpu", "threads": 1},  # two networks at a time
 }
+# A cached gradient and a control.
+ADDED = {"guided_backprop": {}, "centre": {}}
+AFTER = {"summary/insertion_deletion.parquet", "summary/localisation.parquet", "report.html"}
 
 
 class Project:
@@ -68,19 +70,23 @@ class Project:
         return output
 
     def outputs(self) -> dict[str, int]:
-        """Path below results/ -> when it was written, of every store and table."""
+        """Path below results/ -> when it was written, of every store, table and video, and the report."""
         results = self.folder / "results"
-        found = [path for path in results.rglob("*") if path.suffix in (".zarr", ".parquet", ".mp4")]
+        found = [path for path in results.rglob("*") if path.suffix in (".zarr", ".parquet", ".mp4", ".html")]
         return {str(path.relative_to(results)): path.stat().st_mtime_ns for path in found}
 
-    def rerun(self) -> dict[str, int]:
-        """Run again; how many outputs were written anew, by stage, summaries left out."""
-        before = self.outputs()
+    def planned(self) -> set[str]:
+        """What a run would write, below results/."""
+        found = re.findall(r"^    output: results/(\S+)$", self.run("-n"), re.M)
+        assert found
+        return set(found)
+
+    def rerun(self, before: dict[str, int] | None = None) -> set[str]:
+        """Run again; which outputs were written anew, since `before` or now."""
+        before = before or self.outputs()
         self.run()
         assert "Nothing to be done" in self.run("-n")
-        written = [path for path, when in self.outputs().items() if before.get(path) != when]
-        names = {"manifest", "clips", "predictions", "gradients", "supervoxels", "explanations", *CONFIG["metrics"]}
-        return dict(Counter(part for path in written for part in path.split("/") if part in names))
+        return {path for path, when in self.outputs().items() if before.get(path) != when}
 
     def scores(self) -> dict[str, pd.DataFrame]:
         found = sorted((self.folder / "results").rglob("*.parquet"))
@@ -112,13 +118,26 @@ def changed(**parts):
     return {**CONFIG, **{key: {**CONFIG[key], **value} for key, value in parts.items()}}
 
 
+def of_methods(*methods: str) -> set[str]:
+    """The outputs of their own that methods have."""
+    kinds = (("explanations", "zarr"), ("insertion_deletion", "parquet"), ("localisation", "parquet"))
+    return {f"tiny/c3d_demo/{stage}/{name}/0000.{suffix}" for stage, suffix in kinds for name in methods}
+
+
+def supervoxels_of(config: dict) -> dict[str, str]:
+    """Method -> its supervoxels."""
+    recipes = Evaluation(config).recipes
+    folders = {"image": "tiny", "image+gradient": "tiny/c3d_demo"}
+    return {m.name: f"{folders[m.explainer.features]}/supervoxels/{name}/0000.zarr" for name, m in recipes.items()}
+
+
 def test_tables_and_report(finished):
     results = finished.folder / "results"
     for metric, expected in (("insertion_deletion", 3), ("localisation", 6)):
         table = read_table(results / "summary" / f"{metric}.parquet")
         assert set(table.method) == set(CONFIG["methods"])
         assert (table.groupby("method").metric.nunique() == expected).all()
-        assert (table.n == 5).all()
+        assert (table.n == 3).all()
         assert table[["mean", "ci_low", "ci_high"]].notna().all().all()
         assert ((table.ci_low <= table["mean"]) & (table["mean"] <= table.ci_high)).all()
     record = read_provenance(next(results.glob("tiny/c3d_demo/insertion_deletion/swagv_ig/*.parquet")))
@@ -129,54 +148,63 @@ def test_tables_and_report(finished):
     assert "http" not in re.sub(r"http://www.w3.org/\S+|https?://(?:purl|creativecommons|matplotlib)\S+", "", html)
 
 
-def test_nothing_to_do_after_a_finished_run(project):
+def test_nothing_to_do_after_a_finished_run_and_a_comment(project):
+    slic = project.folder / "swagv" / "slic.py"
+    text = slic.read_text()
+    slic.write_text(text.replace("    channels = []", "    # a comment\n    channels = []"))
+    assert slic.read_text() != text
     assert "Nothing to be done" in project.run("-n")
 
 
-def test_a_setting_reruns_its_stage_and_what_follows(project):
-    before = project.scores()
-    project.configure(changed(methods={"swagv_ig": {"w_grad": 5}}))
-    assert project.rerun() == {"supervoxels": 1, "explanations": 1, "insertion_deletion": 1, "localisation": 1}
+def test_a_setting_a_method_and_a_template_make_anew_what_is_theirs(project):
+    """Each planned alone, then all in one run."""
+    before, text = project.scores(), "<h1>Other: "
+    template = project.folder / "swagv" / "templates" / "report.html.j2"
+    template.write_text(template.read_text().replace("<h1>", text))
+    assert project.planned() == {"report.html"}
+    # Nothing but the report follows from the template, so the others are told apart in spite of it.
+    added = of_methods(*ADDED) | AFTER
+    project.configure(changed(methods=ADDED))
+    assert project.planned() == added
+    setting = changed(methods={"swagv_ig": {"w_grad": 5}})
+    reset = {supervoxels_of(setting)["swagv_ig"]} | of_methods("swagv_ig") | AFTER
+    project.configure(setting)
+    assert project.planned() == reset
+    project.configure(changed(methods={"swagv_ig": {"w_grad": 5}} | ADDED))
+    assert project.rerun() == added | reset
     after = project.scores()
     for name, table in before.items():
         if "insertion_deletion/" in name:
             same = table.deletion_auc.equals(after[name].deletion_auc)
             assert same == ("swagv_ig" not in name), name
+    assert set(after["results/summary/localisation.parquet"].method) == {*CONFIG["methods"], *ADDED}
+    assert text in (project.folder / "results" / "report.html").read_text()
 
 
-def test_slic_code_reruns_supervoxels_and_what_follows_and_a_comment_nothing(project):
+def test_slic_code_makes_supervoxels_and_what_follows_anew_after_a_kill(finished, project):
+    """Snakemake deletes the old output first: what follows from it must not look finished."""
+    before, supervoxels = project.outputs(), supervoxels_of(CONFIG)
+    kill_in(project, "supervoxels", 0.3, "--forcerun", "supervoxels_of_gradient")
+    project.run("--unlock")
+    assert project.planned() == {supervoxels["swagv_ig"]} | of_methods("swagv_ig") | AFTER
     slic = project.folder / "swagv" / "slic.py"
-    text, before = slic.read_text(), project.scores()
-    slic.write_text(text.replace("    channels = []", "    # a comment\n    channels = []"))
-    assert "Nothing to be done" in project.run("-n")
-    slic.write_text(text.replace("start_label=0", "start_label=0 + 0"))
+    slic.write_text(slic.read_text().replace("start_label=0", "start_label=0 + 0"))
     # Two recipes and the two methods that use them; no decoding, no gradients.
-    assert project.rerun() == {"supervoxels": 2, "explanations": 2, "insertion_deletion": 2, "localisation": 2}
-    assert_same(before, project.scores())
+    assert project.rerun(before) == {*supervoxels.values()} | of_methods(*supervoxels) | AFTER
+    assert_same(finished.scores(), project.scores())
 
 
-def test_a_new_template_makes_only_the_report_anew(project):
-    template = project.folder / "swagv" / "templates" / "report.html.j2"
-    template.write_text(template.read_text().replace("<h1>", "<h1>Other: "))
-    assert project.rerun() == {}
-    assert "<h1>Other: " in (project.folder / "results" / "report.html").read_text()
-
-
-def test_a_new_method_runs_only_itself(project):
-    project.configure(changed(methods={"random": {}}))
-    assert project.rerun() == {"explanations": 1, "insertion_deletion": 1, "localisation": 1}
-
-
-SHARDED = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "shards": 2}}, runtime={"batch_size": 1})
-SHARDED["methods"] = {name: CONFIG["methods"][name] for name in ("swagv_ig", "grad_cam", "centre")}
+# Of five shards the first videos fill two.
+SHARDED = changed(datasets={"tiny": {**CONFIG["datasets"]["tiny"], "shards": 5}}, runtime={"batch_size": 1})
+SHARDED["methods"] = {name: CONFIG["methods"][name] for name in ("swagv_ig", "grad_cam")}
 
 
 @pytest.fixture(scope="module")
 def sharded(tmp_path_factory):
-    """The tiny configuration in two shards, clip by clip, by one job at a time."""
+    """The tiny configuration in two shards, clip by clip."""
     project = Project(tmp_path_factory.mktemp("sharded"))
     project.configure(SHARDED)
-    project.run("--cores", "1")
+    project.run()
     return project
 
 
@@ -193,7 +221,7 @@ def test_batch_and_shard_size_change_no_score(finished, sharded):
         )
         one = one[one.method.isin(SHARDED["methods"])].reset_index(drop=True)
         assert one.clip_id.tolist() == two.clip_id.tolist()
-        assert (set(one.shard), set(two.shard)) == ({"0000"}, {"0000", "0001"})
+        assert (set(one.shard), set(two.shard)) == ({"0000"}, {"0002", "0003"})
         for column in columns:
             if metric == "insertion_deletion":
                 assert (one[column] - two[column]).abs().max() <= 1e-5
@@ -202,16 +230,15 @@ def test_batch_and_shard_size_change_no_score(finished, sharded):
 
 
 def test_a_new_clip_reruns_only_its_shard(sharded):
-    more = SHARDED | {"datasets": {"tiny": {**SHARDED["datasets"]["tiny"], "videos": 6}}}
+    more = SHARDED | {"datasets": {"tiny": {**SHARDED["datasets"]["tiny"], "videos": 4}}}
     before, after = (Evaluation(c).datasets["tiny"].shards for c in (SHARDED, more))
     moved = [shard for shard in after if after[shard] != before.get(shard)]
     assert len(moved) == 1
     sharded.configure(more)
-    assert sharded.rerun() == {
-        "manifest": 1, "clips": 1, "predictions": 1, "gradients": 1, "supervoxels": 1, "explanations": 3,
-        "insertion_deletion": 3, "localisation": 3,
-    }  # fmt: skip
-    assert set(read_table(sharded.folder / "results/summary/insertion_deletion.parquet").n) == {6}
+    written = sharded.rerun()
+    assert written == {path for path in sharded.outputs() if moved[0] in path or path in AFTER}
+    assert len(written) == 2 + 1 + 1 + 1 + 1 + 1 + 3 * 2 + len(AFTER)  # videos, a file of each stage, three a method
+    assert set(read_table(sharded.folder / "results/summary/insertion_deletion.parquet").n) == {4}
 
 
 def assert_same(expected: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> None:
@@ -222,41 +249,48 @@ def assert_same(expected: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame
 
 
 def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None:
-    """Start a run and kill everything of it with SIGKILL, `delay` seconds after a job of the stage began."""
-    began, logs = time.time(), project.folder / "results" / "logs"
-    process = project.start(*arguments)
-    while not any(
-        path.stat().st_mtime > began for path in [*logs.glob(f"{stage}/**/*.log"), *logs.glob(f"{stage}.log")]
-    ):
+    """Start a run and kill everything of it with SIGKILL in the middle of a job of the stage.
+
+    `delay` seconds after the job has imported what it needs, which is when its log begins, and before it has ended,
+    which is when Snakemake writes its benchmark.
+    """
+    logs, benchmarks = (project.folder / "results" / name for name in ("logs", "benchmarks"))
+    for folder in (logs, benchmarks):
+        shutil.rmtree(folder / stage, ignore_errors=True)
+
+    def written(folder: Path, suffix: str) -> set[Path]:
+        found = (*folder.glob(f"{stage}/**/*{suffix}"), *folder.glob(f"{stage}{suffix}"))
+        return {path.relative_to(folder).with_suffix("") for path in found}
+
+    began, process = time.time(), project.start(*arguments)
+    while not written(logs, ".log"):
         assert process.poll() is None, f"the run ended before {stage} began: {process.communicate()[0]}"
         assert time.time() - began < 200, f"{stage} never began"
-        time.sleep(0.02)
+        time.sleep(0.01)
     time.sleep(delay)
-    assert process.poll() is None, f"the run ended before it was killed in {stage}"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+    assert written(logs, ".log") > written(benchmarks, ".tsv"), f"{stage} had ended before it was killed"
 
 
-STAGES = (
-    "render", "plan", "decode", "supervoxels", "predict", "gradients", "explain", "localisation", "insertion_deletion",
-    "summarise", "report",
-)  # fmt: skip
+# Stage -> seconds of its work before it is killed.
+STAGES = {
+    "render": 0.3, "plan": 0.05, "decode": 0.1, "supervoxels": 0.3, "predict": 0.2, "gradients": 0.3, "explain": 0.1,
+    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "report": 0.3,
+}  # fmt: skip
 
 
 def test_killed_in_every_stage_and_run_again_gives_the_same_tables(finished, tmp_path):
+    """At one job at a time, so that the number of cores changes nothing either."""
     other = Project(tmp_path / "killed")
     other.configure(CONFIG)
-    for index, stage in enumerate(STAGES):
-        # Nothing but what the stage needs runs beside it, so that every later one is still to come.
+    for stage, delay in STAGES.items():
+        # Nothing but what the stage needs runs before it, so that every later one is still to come.
         rule = {"supervoxels": "supervoxels_of_image"}.get(stage, stage)
-        kill_in(other, stage, (0.0, 0.3, 0.1)[index % 3], "--until", rule)
-        if index:
-            shutil.rmtree(
-                other.folder / ".snakemake" / "locks", ignore_errors=True
-            )  # what --unlock does, without starting Snakemake
-        else:
-            other.run("--unlock")
-    other.run()
+        kill_in(other, stage, delay, "--until", rule, "--cores", "1")
+        # What --unlock does, without starting Snakemake.
+        shutil.rmtree(other.folder / ".snakemake" / "locks", ignore_errors=True)
+    other.run("--cores", "1")
     assert "Nothing to be done" in other.run("-n")
     assert_same(finished.scores(), other.scores())
     assert not list((other.folder / "results").rglob("*.partial"))
@@ -264,14 +298,6 @@ def test_killed_in_every_stage_and_run_again_gives_the_same_tables(finished, tmp
     ours, theirs = (re.sub(r"(?s)<h2 id=.provenance.*", "", x.folder.joinpath("results/report.html").read_text())
                     for x in (finished, other))  # fmt: skip
     assert ours == theirs
-
-
-def test_killed_while_finished_results_are_replaced(finished, project):
-    """Snakemake deletes the old output first: what follows from it must not look finished."""
-    kill_in(project, "supervoxels", 0.3, "--forcerun", "supervoxels_of_gradient")
-    project.run("--unlock")
-    project.run()
-    assert_same(finished.scores(), project.scores())
 
 
 def test_broken_videos_are_rows(tmp_path):
@@ -293,7 +319,7 @@ def test_broken_videos_are_rows(tmp_path):
     (videos / "text.mp4").write_text("not a video\n" * 100)
     write_video(videos / "short.mp4", render_video(2, 2, num_frames=5).frames)
     other = Project(tmp_path / "project")
-    config = {key: CONFIG[key] for key in ("models", "bootstrap", "runtime")}
+    config = {key: CONFIG[key] for key in ("models", "bootstrap")} | {"runtime": {"device": "cpu"}}
     config["datasets"] = {"mine": {"type": "folder", "root": str(videos), "shards": 1}}
     config["methods"] = {"centre": {}}
     config["metrics"] = {"insertion_deletion": {"steps": 4}}
@@ -339,7 +365,7 @@ def test_weights_that_do_not_fit_stop_the_run_before_its_first_job(finished, tmp
 
 def test_localisation_alone_with_a_dataset_for_its_threshold_from_another_folder(finished, tmp_path):
     """Settings come from the command line as well."""
-    config = {key: CONFIG[key] for key in ("models", "runtime")} | {"methods": {"centre": {}, "full_frame": {}}}
+    config = {key: CONFIG[key] for key in ("models", "runtime")} | {"methods": {"centre": {}}}
     two = {"type": "rendered", "videos": 2, "shards": 1}
     config |= {
         "datasets": {"two": two, "train": two | {"seed": 1, "alpha_for": "two"}},
@@ -371,5 +397,5 @@ def test_a_dataset_for_a_threshold_is_scored_for_nothing_else(finished, tmp_path
     )
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.M))
     assert {name: jobs[name] for name in ("decode", "explain", "localisation", "insertion_deletion")} == {
-        "decode": "2", "explain": "10", "localisation": "10", "insertion_deletion": "5",
+        "decode": "2", "explain": "6", "localisation": "6", "insertion_deletion": "3",
     }  # fmt: skip

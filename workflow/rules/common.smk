@@ -1,9 +1,12 @@
 """Validation and every helper of the rules. Nothing here imports torch or opens a video."""
 
+import atexit
+import gc
 import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -23,6 +26,9 @@ try:
     evaluation = Evaluation(config, list_videos=workflow.is_main_process)
 except SwagvError as error:
     raise WorkflowError(str(error))
+
+# At its end Python looks for garbage in all of Snakemake and the jobs, several times: a third of a second, or more.
+atexit.register(gc.freeze)
 
 # glibc hands buffers this large back to the kernel after every layer and fetches them anew: 1.4x the time of a forward.
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
@@ -60,6 +66,7 @@ wildcard_constraints:
     shard=r"\d{4}",
 
 
+@cache  # asked once a job
 def code(script, *modules, templates=()):
     """Fingerprint of a stage's script, the library modules that it really uses, and templates."""
     return fingerprint(modules, [SCRIPTS / script, *(TEMPLATES / name for name in templates)])

@@ -20,7 +20,7 @@ rule report:
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=code("report.py", "swagv.stages.report", templates=["report.html.j2", "report.css", "report.js"]),
+        code=code("report.py", "swagv.stages.report", templates=("report.html.j2", "report.css", "report.js")),
         spec=canonical(
             {
                 "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
