@@ -41,7 +41,8 @@ def _of_clip(heat: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
     energy, boxed = np.maximum(heat, 0), np.isfinite(boxes).all(-1)
     of_frame = energy.sum((1, 2))
     total, frames = of_frame.sum(), len(heat)
-    still = np.broadcast_to(energy.mean(0), energy.shape)
+    # Of frames that are all alike this is the frame itself; the mean of their values may round.
+    still = np.broadcast_to(energy[0] + (energy - energy[0]).mean(0), energy.shape)
     moving, held = (_distances(one[boxed], boxes[boxed]).mean() for one in (energy, still))
     return {
         "tracking_error": moving,

@@ -46,7 +46,7 @@ def grid(out: Path, summaries: Sequence[Path], points: Mapping[str, Mapping[str,
         for method, point in points.items()
         for name in ([point["grid"]] if isinstance(point["grid"], str) else point["grid"])
     ]
-    drawn = pd.DataFrame(rows, columns=["grid", "w_color", "w_grad", "method"])
+    drawn = pd.DataFrame(rows, columns=["grid", "w_color", "w_grad", "method"]).sort_values("grid", kind="stable")
     drawn = drawn.merge(_cells(read_table(*summaries), points, ["joint"]), on="method")
     _write(out, grid_svg(drawn), drawn)
 
@@ -144,7 +144,9 @@ def ablation(
     for choice in choices:
         table = tables[choice["metric"]]
         table = table[table.method.isin(list(methods))]
-        metrics = [metric for metric in table.metric.unique() if metric not in (NOT_APPLICABLE, "none")]
+        # An error at the alpha that flatters would only double the panels.
+        left_out = table.metric.isin([NOT_APPLICABLE, "none"]) | table.metric.str.endswith("_oracle")
+        metrics = table.metric[~left_out].unique()
         named = {"choice": choice["choice"], "value": str(choice["value"])}
         rows.append(_cells(table, table.method.unique(), metrics).assign(**named))
     columns = [*_CELL, "choice", "value", *_VALUES]
@@ -164,7 +166,8 @@ def randomisation(out: Path, tables: Sequence[Path], methods: Sequence[str], res
     """
     clips = _concat(tables, [*_CELL, "clip_id", "status", "depth", "layer", *_SIMILARITIES])
     good = clips[clips.status == "ok"].astype({"depth": int})
-    long = good.melt([*_CELL, "clip_id", "depth", "layer"], _SIMILARITIES, "metric")
+    signed = not good.spearman.equals(good.spearman_abs)  # else the two are one
+    long = good.melt([*_CELL, "clip_id", "depth", "layer"], _SIMILARITIES[: 1 + signed], "metric")
     drawn = _means(clips, long, ["metric", "depth", "layer"], resamples)
     _write(out, randomisation_svg(drawn, methods), drawn)
 
@@ -192,7 +195,8 @@ def _write(out: Path, svg: str, drawn: pd.DataFrame) -> None:
 
 
 def _concat(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
-    tables = [read_table(path)[list(columns)] for path in paths]
+    # A table without one scored clip lacks the columns that its metric would have added.
+    tables = [read_table(path).reindex(columns=list(columns)) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns))
 
 

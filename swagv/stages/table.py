@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,22 @@ _TITLES = {
 }
 
 
-def table(summaries: Sequence[Path], comparisons: Sequence[Path], out: Path, spec: dict[str, Any]) -> None:
+def table(
+    summaries: Sequence[Path], comparisons: Sequence[Path], timings: Sequence[Path], out: Path, spec: dict[str, Any]
+) -> None:
     """Write `out` (parquet: the summaries' rows with the paper's numbers) and, beside it, CSV, Markdown and LaTeX.
 
     Parameters
     ----------
     summaries, comparisons
         Of one or several metrics; the file's name is that of the metric. Each kind of metric is a table of its own.
+    timings
+        What a summary of seconds was made of: it says on which machine.
     spec
         ``methods``, a list of name and spec in the order of the rows; ``networks``, model -> name of its card;
         ``datasets``, dataset -> spec; ``metrics``, metric -> its registered name; ``choices`` (metric, choice, value)
-        of an experiment that varies a metric, where each choice is a block of rows.
+        of an experiment that varies a metric, where each choice is a block of rows, and no number of the paper stands
+        beside them.
     """
     methods = dict(spec["methods"])
     number = int(out.stem.removeprefix("table")) if out.stem in TABLES else None
@@ -43,19 +49,20 @@ def table(summaries: Sequence[Path], comparisons: Sequence[Path], out: Path, spe
     for kind in dict.fromkeys(spec["metrics"].values()):
         paths = [path for path in summaries if spec["metrics"][path.stem] == kind]
         pairs = [path for path in comparisons if spec["metrics"][path.stem] == kind]
-        found = beside(_concat(paths, spec["choices"]), named, networks, number)
+        found = _concat(paths, spec["choices"])
+        if not spec["choices"]:
+            found = beside(found, named, networks, number)
         found = found.sort_values("method", key=lambda column: column.map(list(methods).index), kind="stable")
         title, metrics = TABLES.get(out.stem) or (_TITLES.get(kind, kind), _scores(kind, found))
-        tables.append(
-            build_table(
-                found,
-                title,
-                metrics,
-                comparisons=_concat(pairs, spec["choices"]),
-                data={name: paper_data(dataset) for name, dataset in spec["datasets"].items()},
-                same_networks=[model for model, card in spec["networks"].items() if card in PAPER_CARDS],
-            )
+        built = build_table(
+            found,
+            title,
+            metrics,
+            comparisons=_concat(pairs, spec["choices"]),
+            data={name: paper_data(dataset) for name, dataset in spec["datasets"].items()},
+            same_networks=[model for model, card in spec["networks"].items() if card in PAPER_CARDS],
         )
+        tables.append(replace(built, notes=(*_machines(timings), *built.notes)))
         rows += found.astype(object).where(found.notna(), None).to_dict("records")
     typeset(tables, out.parent, out.stem)
     write_table(out, rows, TABLE, provenance("table", spec))
@@ -66,6 +73,19 @@ def _scores(kind: str, summary: pd.DataFrame) -> list[str]:
     names = list(METRICS.load(kind).higher_is_better)
     names += [f"{name}_oracle" for name in names]
     return [name for name in names if name in set(summary.metric)] or names
+
+
+def _machines(timings: Sequence[Path]) -> list[str]:
+    """What the seconds were measured on, and the batches that were best."""
+    if not timings:
+        return []
+    rows = pd.concat([read_table(path) for path in timings], ignore_index=True)
+    rows = rows[rows.status == "ok"]
+    machines = {f"{row.device}, {row.threads:g} threads" for row in rows.itertuples()}
+    sizes = ", ".join(f"{size:g}" for size in sorted(rows.best_batch.unique()))
+    return [
+        f"Measured on {' and '.join(sorted(machines))}; the first call of each is not counted. Best batches: {sizes}."
+    ]
 
 
 def _concat(paths: Sequence[Path], choices: Sequence[dict[str, Any]]) -> pd.DataFrame:

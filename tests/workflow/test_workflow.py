@@ -1,5 +1,7 @@
 """Whole workflows for real: a copy of the project runs on a tiny configuration in a temporary folder."""
 
+import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import av
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -31,7 +34,11 @@ CONFIG = {
 }
 # A cached gradient and a control.
 ADDED = {"guided_backprop": {}, "centre": {}}
-AFTER = {"summary/insertion_deletion.parquet", "summary/localisation.parquet", "report.html"}
+# What follows from any score.
+AFTER = {f"{folder}/{metric}.parquet" for folder in ("summary", "comparisons") for metric in CONFIG["metrics"]}
+AFTER |= {f"tables/{table}.{suffix}" for table in ("table2", "table3") for suffix in ("parquet", "html")}
+AFTER |= {"report.html"}
+WRITTEN = (".zarr", ".parquet", ".mp4", ".html")
 
 
 class Project:
@@ -72,14 +79,15 @@ class Project:
     def outputs(self) -> dict[str, int]:
         """Path below results/ -> when it was written, of every store, table and video, and the report."""
         results = self.folder / "results"
-        found = [path for path in results.rglob("*") if path.suffix in (".zarr", ".parquet", ".mp4", ".html")]
+        found = [path for path in results.rglob("*") if path.suffix in WRITTEN]
         return {str(path.relative_to(results)): path.stat().st_mtime_ns for path in found}
 
     def planned(self) -> set[str]:
         """What a run would write, below results/."""
-        found = re.findall(r"^    output: results/(\S+)$", self.run("-n"), re.M)
-        assert found
-        return set(found)
+        lines = re.findall(r"^    output: (.+)$", self.run("-n"), re.M)
+        assert lines
+        outputs = {path.removeprefix("results/") for line in lines for path in line.split(", ")}
+        return {path for path in outputs if path.endswith(WRITTEN)}
 
     def rerun(self, before: dict[str, int] | None = None) -> set[str]:
         """Run again; which outputs were written anew, since `before` or now."""
@@ -144,8 +152,111 @@ def test_tables_and_report(finished):
     assert record["spec"]["method"]["settings"]["w_grad"] == 9
     assert {"git_commit", "versions", "device", "precision"} <= record.keys()
     html = (results / "report.html").read_text()
-    assert html.count("data:image/png") >= 4
-    assert "http" not in re.sub(r"http://www.w3.org/\S+|https?://(?:purl|creativecommons|matplotlib)\S+", "", html)
+    # Of each clip the frames and three maps; of nothing that the run has not made.
+    assert html.count("data:image/webp") == 3 * 4
+    assert re.findall(r'<section id="table-(\w+)">', html) == ["table2", "table3"]
+    assert "://" not in re.sub(r"http://www.w3.org/\S+|https?://(?:purl|creativecommons|matplotlib)\S+", "", html)
+
+
+def test_cells_of_the_tables_follow_from_the_stored_curves_and_hits(finished):
+    """By another route: plain Python on the Parquet files."""
+    results = finished.folder / "results"
+
+    def rows(metric, method):
+        return pq.read_table(results / f"tiny/c3d_demo/{metric}/{method}/0000.parquet").to_pylist()
+
+    def area(curve):
+        return sum((a + b) / 2 for a, b in itertools.pairwise(curve)) / (len(curve) - 1)
+
+    def auc(game, method):
+        return sum(area(row[f"{game}_curve"]) for row in rows("insertion_deletion", method)) / 3
+
+    def errors_at(alpha, rule, some):
+        return [100.0 * (not row[f"hits_{rule}"][alpha]) for row in some]
+
+    def best(rule, some):
+        """The first of the alphas that hit most."""
+        alphas = range(len(some[0][f"hits_{rule}"]))
+        return min(alphas, key=lambda alpha: (sum(errors_at(alpha, rule, some)), alpha))
+
+    def oracle(rule, method):
+        found = rows("localisation", method)
+        return sum(errors_at(best(rule, found), rule, found)) / 3
+
+    def held_out(rule, method):
+        found = rows("localisation", method)
+        found.sort(key=lambda row: hashlib.sha256(row["clip_id"].split("@")[0].encode()).digest())
+        halves = found[::2], found[1::2]
+        return sum(sum(errors_at(best(rule, there), rule, here)) for here, there in (halves, halves[::-1])) / 3
+
+    expected = {
+        "table2": {
+            ("swagv_ig", "deletion_auc"): auc("deletion", "swagv_ig"),
+            ("swagv_i", "insertion_auc"): auc("insertion", "swagv_i"),
+            ("grad_cam", "joint"): auc("deletion", "grad_cam") + 1 - auc("insertion", "grad_cam"),
+        },
+        "table3": {
+            ("grad_cam", "loc_error_value_oracle"): oracle("value", "grad_cam"),
+            ("swagv_ig", "loc_error_mean"): held_out("mean", "swagv_ig"),
+            ("swagv_i", "loc_error_energy"): held_out("energy", "swagv_i"),
+        },
+    }
+    for table, cells in expected.items():
+        found = {
+            (row["method"], row["metric"]): row
+            for row in pq.read_table(results / f"tables/{table}.parquet").to_pylist()
+        }
+        typeset = (results / f"tables/{table}.md").read_text()
+        for cell, value in cells.items():
+            assert found[cell]["mean"] == pytest.approx(value, abs=1e-6), cell
+            assert found[cell]["n"] == 3
+            assert f"{value:.3f}" in typeset or f"{value:.1f} [" in typeset or f"{value:.1f}** [" in typeset
+
+
+def test_targets_share_what_the_run_has_and_are_made_once(project):
+    """One network or method each, so that it ends in a minute; the sweeps are the real ones, smaller."""
+    only = {"methods": ["grad_cam"]}
+    experiments = {
+        "table1": {"grids": [{"attribution": ["sobel", "guided_backprop"]}]},
+        "table4": only | {"clips": 1},
+        "figure2": {"grids": [{"w_color": [20], "w_grad": [5, 9]}]},
+        "figure3": {"methods": ["swagv_i"], "grids": [{"n_segments": [40, 120]}]},
+        "ablations": only | {"metrics": {"insertion_deletion": {"ties": ["raster", "reverse"]}}},
+        "space_time": only,
+        "randomisation": only | {"clips": 1},
+    }
+    config = CONFIG | {"experiments": experiments}
+    project.configure(config)
+    before = project.outputs()
+    project.run("figure3")
+    one, written = "swagv_i-n_segments_40", {path for path in project.outputs() if path not in before}
+    recipe = supervoxels_of(changed(methods={"swagv_i": {"n_segments": 40}}))["swagv_i"]
+    assert written == {recipe, *(path for path in of_methods(one) if "localisation" not in path)} | {
+        "summary/figure3/insertion_deletion.parquet"
+    }
+    targets = [f"table{number}" for number in (1, 2, 3, 4)] + [f"figure{number}" for number in (1, 2, 3, 4)]
+    targets += ["ablations", "space_time", "randomisation", "report"]
+    project.run(*targets)
+    assert "Nothing to be done" in project.run("-n", *targets)
+    after = project.outputs()
+    assert {path: after[path] for path in before if path != "report.html"} | {
+        "report.html": before["report.html"]
+    } == before
+    results = project.folder / "results"
+    tables = ["ablations", "space_time", "table1", "table2", "table3", "table4"]
+    assert sorted(path.stem for path in (results / "tables").glob("*.tex")) == tables
+    figures = ["ablations", "figure1", "figure2", "figure3", "figure4", "randomisation", "space_time"]
+    assert sorted(path.stem for path in (results / "figures").glob("*.svg")) == figures
+    html = (results / "report.html").read_text()
+    assert re.findall(r'<section id="table-(\w+)">', html) == tables
+    assert re.findall(r'<figure class="drawn" id="figure-(\w+)">', html) == figures
+    (timed,) = read_table(results / "tiny/c3d_demo/timing/grad_cam/0000.parquet").to_dict("records")
+    assert (timed["status"], timed["best_batch"]) == ("ok", 1)
+    assert 0 < timed["seconds"] == timed["seconds_best_batch"]
+    # The same share of a sweep's points in the figure's data as in the run's own table.
+    swept = pd.read_csv(results / "figures/figure3.csv").set_index(["n_segments", "metric"])["mean"]
+    own = read_table(results / "summary/insertion_deletion.parquet").set_index(["method", "metric"])["mean"]
+    assert swept[120, "joint"] == own["swagv_i", "joint"] != swept[40, "joint"]
 
 
 def test_nothing_to_do_after_a_finished_run_and_a_comment(project):
@@ -276,7 +387,7 @@ def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None
 # Stage -> seconds of its work before it is killed.
 STAGES = {
     "render": 0.3, "plan": 0.05, "decode": 0.1, "supervoxels": 0.3, "predict": 0.2, "gradients": 0.3, "explain": 0.1,
-    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "report": 0.3,
+    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "compare": 0.0, "table": 0.0, "report": 0.3,
 }  # fmt: skip
 
 

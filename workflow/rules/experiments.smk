@@ -13,6 +13,7 @@ rule table:
     input:
         summaries=lambda w: [f"results/summary/{scope}.parquet" for scope in scopes_of(w.table)],
         comparisons=lambda w: [f"results/comparisons/{scope}.parquet" for scope in scopes_of(w.table)],
+        timings=lambda w: timings() if w.table == "table4" else [],
     output:
         parquet="results/tables/{table}.parquet",
         csv=report(

@@ -10,6 +10,7 @@ log_to(snakemake.log[0])
 table(
     [Path(path) for path in snakemake.input.summaries],
     [Path(path) for path in snakemake.input.comparisons],
+    [Path(path) for path in snakemake.input.timings],
     Path(snakemake.output.parquet),
     json.loads(snakemake.params.spec),
 )
