@@ -43,6 +43,9 @@ _FOLDERS = {
     "metric": {"explanations", "gradients", "predictions", "randomisation", "supervoxels", "timing"},
 }
 
+# Targets that show what the run has made anyway.
+_RUN_TARGETS = {"table2", "table3", "figure4"}
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -177,6 +180,7 @@ class Evaluation:
         self.models = {name: _model(name, given or {}) for name, given in config["models"].items()}
         self.methods = {name: method_of(name, given or {}) for name, given in config["methods"].items()}
         self.metrics = {name: _metric(name, given or {}) for name, given in config["metrics"].items()}
+        self._experiments = {name: _experiment(name, given or {}) for name, given in _given_experiments(config)}
         self._check_pairs()
         for name, metric in self.metrics.items():
             if metric.needs_boxes and not any(dataset.source.has_boxes for dataset in self.datasets.values()):
@@ -185,7 +189,6 @@ class Evaluation:
                 )
 
         self._check_alpha()
-        self._experiments = {name: _experiment(name, given or {}) for name, given in _given_experiments(config)}
         if list_videos:
             self._check_alpha_videos()
             for name in config.get("experiments") or {}:
@@ -242,6 +245,8 @@ class Evaluation:
         for kind, names in {"dataset": self.datasets, "model": self.models, "metric": self.metrics}.items():
             for name in names.keys() & _FOLDERS[kind]:
                 raise ConfigError(f"{kind} {name!r} would share its folder of the results; choose another name")
+        for name in self._experiments.keys() & ({*self.metrics} | _RUN_TARGETS):
+            raise ConfigError(f"experiment {name!r} would share its table with what the run makes; choose another name")
 
     @property
     def experiments(self) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def write_report(
     examples: Sequence[Example],
     paper_clips: Mapping[str, int],
     alpha_from: Mapping[str, str],
+    methods: Sequence[str],
     max_clips: int = 6,
     provenance: Mapping[str, object],
 ) -> None:
@@ -64,6 +65,8 @@ def write_report(
         Dataset -> clips that the paper evaluated, 0 for none, to stand beside the counts.
     alpha_from
         Dataset -> the one that chooses its localisation threshold and is evaluated for nothing else.
+    methods
+        In the order in which they stand against each other.
     max_clips
         Clips in the gallery for each dataset, of different predicted classes where there are that many.
     provenance
@@ -81,7 +84,7 @@ def write_report(
     if games is not None:
         scores = games.rename(columns=names)[[*_EXPLANATION, *names.values()]]
     data = {
-        "comparisons": _wins(compared),
+        "comparisons": _wins(compared, methods),
         "clips": gallery(examples, evaluated, scores, max_clips),
         "look": overlay_look(),
     }
@@ -190,12 +193,12 @@ def _difference(compared: pd.DataFrame, row: Mapping[str, object], rival: str) -
     return None
 
 
-def _wins(compared: pd.DataFrame) -> list[dict]:
+def _wins(compared: pd.DataFrame, order: Sequence[str]) -> list[dict]:
     """For the script: of each dataset, model and score, every pair of methods by their places in ``methods``."""
     found = []
     groups = compared.groupby(["dataset", "model", "metric"], sort=False) if len(compared) else []
     for (dataset, model, metric), rows in groups:
-        methods = sorted({*rows.method_a, *rows.method_b}, key=lambda name: (name not in CONTROLS, name))
+        methods = sorted({*rows.method_a, *rows.method_b}, key=lambda name: (name not in CONTROLS, order.index(name)))
         pairs = []
         for row in rows.itertuples():
             numbers = (row.difference, row.ci_low, row.ci_high, row.p_holm, row.win_rate)

@@ -39,6 +39,8 @@ HEADINGS = {
     "loc_error_value_oracle": "value, oracle",
     "loc_error_mean_oracle": "mean, oracle",
     "loc_error_energy_oracle": "energy, oracle",
+    "frame_deletion_auc": "frame deletion AUC",
+    "frame_insertion_auc": "frame insertion AUC",
     "seconds": "seconds, one clip at a time",
     "seconds_best_batch": "seconds, best batch",
 }
@@ -264,7 +266,8 @@ def format_value(metric: str, value: float) -> str:
     if metric.startswith("seconds"):
         rounded = float(f"{value:.3g}")
         return f"{rounded:.{max(0, 2 - math.floor(math.log10(rounded))) if rounded else 2}f}"
-    return f"{value:.1f}" if metric.startswith("loc_error") else f"{value:.3f}"
+    digits = 1 if metric.startswith("loc_error") else 3
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before a zero
 
 
 def format_interval(metric: str, cell: Cell) -> str:
@@ -436,7 +439,7 @@ def to_html(table: Table, label: str) -> str:
         for first in ["descending" if column.higher_is_better else "ascending"]
     ]
     lines = [
-        f'<section id="table-{escape(label)}"><h3>{escape(table.title)}</h3>',
+        f'<section id="table-{escape(label)}"><h3>{escape(label)}: {escape(table.title)}</h3>',
         '<div class="scroll"><table class="sortable"><thead>',
         '<tr><th rowspan="2" scope="col"><button data-column="method" data-first="ascending">method</button></th>',
         *(f'<th colspan="{count}" scope="colgroup">{escape(model)}</th>' for model, count in models),
@@ -449,7 +452,8 @@ def to_html(table: Table, label: str) -> str:
         for row in rows:
             kind, name = ("control" if row.control else "", escape(row.method))
             cells = [_html_cell(index, *pair) for index, pair in enumerate(zip(table.columns, row.cells, strict=True))]
-            first = f'<th scope="row" data-column="method" data-value="{name}">{name}</th>'
+            shown = name.replace("_", "_<wbr/>")  # where a phone may break it
+            first = f'<th scope="row" data-column="method" data-value="{name}">{shown}</th>'
             lines.append(f'<tr class="{kind}">{first}{"".join(cells)}</tr>')
         lines.append("</tbody>")
     lines.append("</table></div>")

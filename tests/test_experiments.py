@@ -115,3 +115,9 @@ def test_an_experiment_that_cannot_be_run_says_so_only_when_it_is_asked_for():
 
 def test_the_papers_tables_and_figures_are_there_without_a_word_in_the_configuration():
     assert set(EXPERIMENTS) <= set(evaluation().experiments)
+
+
+@pytest.mark.parametrize("name", ["table2", "figure4", "pointing"])
+def test_an_experiment_may_not_take_the_name_of_a_table_of_the_run(name):
+    with pytest.raises(ConfigError, match=f"experiment '{name}' would share its table"):
+        evaluation(metrics={"insertion_deletion": {}, "pointing": {}}, experiments={name: {}})

@@ -106,6 +106,7 @@ def run(tmp_path):
         "examples": examples,
         "paper_clips": {"d": 18_362},
         "alpha_from": {"d": "t"},
+        "methods": METHODS,
         "provenance": {"note": "<script>alert(1)</script>", "versions": {"torch": "2.x"}},
     }
 
@@ -160,8 +161,8 @@ def test_tables_stand_as_they_were_typeset_and_figures_as_drawn(run, page):
 def test_the_headline_sets_the_best_method_against_the_best_control(page):
     (line,) = re.findall(r"<li>(<b>m</b> on d:.*?)</li>", page)
     assert re.sub("<[^>]+>", "", line) == (
-        "m on d: lowest deletion + (1 − insertion) is swagv_i, 0.400 (0.390 to 0.410, 3 clips); -0.400 against the "
-        "best control, centre (-0.500 to -0.300, p = 0.5 after correction for all pairs)."
+        "m on d: lowest deletion + (1 − insertion) is swagv_i, 0.400 (0.390 to 0.410, 3 clips); −0.400 against the "
+        "best control, centre (−0.500 to −0.300, p = 0.5 after correction for all pairs)."
     )
 
 
@@ -195,7 +196,7 @@ def test_a_mean_of_one_video_has_no_interval(run, tmp_path):
     write_report(tmp_path / "one.html", **run)
     page = (tmp_path / "one.html").read_text(encoding="utf-8")
     assert "nan to" not in page
-    assert "0.400 (3 clips); -0.400 against the best control, centre.</li>" in page
+    assert "0.400 (3 clips); −0.400 against the best control, centre.</li>" in page
     assert data_of(page)["comparisons"][0]["pairs"] == [[0, 1, 3, 0.4, None, None, None, 0.0]]
 
 

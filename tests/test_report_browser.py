@@ -98,6 +98,7 @@ def address(stores, tmp_path_factory):
         ],
         paper_clips={"d": 0},
         alpha_from={},
+        methods=METHODS,
         provenance={"settings": {"a": [1, 2]}},
     )
     return f"file://{folder / 'report.html'}"
@@ -131,7 +132,7 @@ def page(request, browser, address):
 
 
 def methods_in_order(page):
-    return page.locator("#table-table2 tbody th[scope=row]").all_inner_texts()
+    return page.locator("#table-table2 tbody th[scope=row]").all_text_contents()
 
 
 def test_a_click_sorts_the_better_side_first_then_the_other_then_as_before(page):
@@ -166,7 +167,7 @@ def test_a_cell_of_the_wins_says_its_pair_from_both_sides(page):
     )
     back.click()
     assert wins.locator("output").inner_text() == (
-        "grad_cam beats centre on 75 % of 8 clips; mean difference -0.250, 95 % interval -0.375 to -0.125, "
+        "grad_cam beats centre on 75 % of 8 clips; mean difference −0.250, 95 % interval −0.375 to −0.125, "
         "p = 0.020 (Holm)."
     )
 

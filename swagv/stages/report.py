@@ -23,6 +23,7 @@ def report(
     comparisons: Sequence[Path],
     paper_clips: Mapping[str, int],
     alpha_from: Mapping[str, str],
+    methods: Sequence[str],
 ) -> None:
     """Write the report.
 
@@ -39,11 +40,13 @@ def report(
         Dataset -> clips that the paper evaluated, 0 for none.
     alpha_from
         Dataset -> the one that chooses its localisation threshold.
+    methods
+        In the order in which they are shown.
     """
     frames = {(path.parts[-3], path.name): path for path in clips}
     examples = [
         Example(path.parts[-5], path.parts[-4], path.parts[-2], frames[path.parts[-5], path.name], path)
-        for path in explanations
+        for path in sorted(explanations, key=lambda path: methods.index(path.parts[-2]))
     ]
     by_metric: dict[str, list[Path]] = {}
     for path in clip_tables:
@@ -60,6 +63,7 @@ def report(
         examples=examples,
         paper_clips=paper_clips,
         alpha_from=alpha_from,
+        methods=methods,
         provenance=_provenance([*manifests, *predictions, *clip_tables, *summaries]),
     )
 

@@ -77,7 +77,7 @@ if (wins) {
 }
 
 function sentence(one, name, other, pair) {
-  const number = (value) => `${value > 0 ? "+" : ""}${value.toFixed(one.digits)}`;
+  const number = (value) => `${value > 0 ? "+" : ""}${value.toFixed(one.digits)}`.replace("-", "−");
   const spread = pair.low === null ? "one video, no interval"
     : `95 % interval ${number(pair.low)} to ${number(pair.high)}, p = ${pair.p.toPrecision(2)} (Holm)`;
   return `${name} beats ${other} on ${Math.round(100 * pair.win)} % of ${pair.n} clips; mean difference ${number(pair.difference)}, ${spread}.`;

@@ -119,15 +119,12 @@ def test_a_map_that_ignores_the_network_stays_as_it_was(shard, tmp_path, method)
 
 
 def test_clips_with_a_map_are_taken_first_and_the_seed_is_that_of_the_weights(shard, tmp_path):
-    first, again, other = (
-        run(shard, tmp_path / name, GUIDED, clips=1, seed=seed) for name, seed in (("a", 3), ("b", 3), ("c", 4))
-    )
+    first, other = (run(shard, tmp_path / str(seed), GUIDED, clips=1, seed=seed) for seed in (3, 4))
     rows, other = of_clip(first, "b@0"), of_clip(other, "b@0")
     assert len(first) == 7
-    assert first.equals(again)
     assert rows.spearman.iloc[0] == other.spearman.iloc[0]
     assert not np.isclose(rows.spearman[1:], other.spearman[1:], atol=1e-4).any()
-    two = run(shard, tmp_path / "d", {"object": "swagv.methods.sobel:Sobel", "settings": {}}, clips=2)
+    two = run(shard, tmp_path / "two", {"object": "swagv.methods.sobel:Sobel", "settings": {}}, clips=2)
     assert two.clip_id.tolist() == ["b@0"] * 7 + ["c@0"] * 7
 
 

@@ -314,6 +314,7 @@ def stores(experiment=None):
 
 # Tables of everything that the configuration runs, and the metric of each.
 RESULT_TABLES = {"table2": "insertion_deletion", "table3": "localisation"}
+RESULT_TABLES |= {name: name for name in evaluation.metrics if name not in RESULT_TABLES.values()}
 # Figures, and the kind of each; every other experiment is a table alone.
 FIGURES = {
     "figure1": "versus",
@@ -329,8 +330,9 @@ FIGURES_ALONE = ("figure1", "figure2", "figure3", "figure4", "randomisation")
 
 
 def targets():
-    """Everything between a run's summaries and what people look at; each is a rule of its own."""
-    return sorted({*RESULT_TABLES, "figure4", *evaluation.experiments})
+    """What people look at, each a rule of its own: the tables of the run, and the experiments."""
+    names = {*RESULT_TABLES, "figure4", *evaluation.experiments}
+    return sorted(names, key=lambda name: (not name.startswith("table"), not name.startswith("figure"), name))
 
 
 def part_of(target):

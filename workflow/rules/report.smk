@@ -25,6 +25,7 @@ rule report:
             {
                 "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
                 "alpha_from": evaluation.alpha_from,
+                "methods": list(evaluation.methods),
             }
         ),
     script:
