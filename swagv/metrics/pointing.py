@@ -37,7 +37,7 @@ class Pointing:
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.tolerance < 0:
+        if not self.tolerance >= 0:
             raise ValueError(f"tolerance={self.tolerance}: must be at least 0")
 
     def __call__(

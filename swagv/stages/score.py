@@ -69,7 +69,11 @@ def score(
             inputs = model.preprocess(store["frames"].oindex[[index]])
             target = torch.tensor([rows[index]["target"]], device=inputs.device)
             result = metric(model, inputs, torch.from_numpy(heat).to(inputs.device), target, **given)
-        rows[index] |= {name: np.asarray(value)[0].tolist() for name, value in result.items()}
+        found = {name: np.asarray(value)[0] for name, value in result.items()}
+        if metric.needs_network and not all(np.isfinite(value).all() for value in found.values()):
+            rows[index]["status"] = "the network's scores are not finite"
+            continue
+        rows[index] |= {name: value.tolist() for name, value in found.items()}
     write_table(out, rows, _schema(metric, rows), provenance("score", spec, device or "cpu"))
 
 

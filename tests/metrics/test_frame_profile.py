@@ -50,6 +50,7 @@ def slow_scores(heat, boxes):
     return profile, error, slow_error([mean] * frames, boxes) - error
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("kind", ["signed", "positive", "blank frames", "not one positive"])
 def test_equals_the_slow_definition(kind):
     rng = np.random.default_rng(len(kind))

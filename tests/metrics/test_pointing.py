@@ -115,8 +115,9 @@ def test_tensors_are_taken_as_arrays():
 
 def test_bad_settings_and_inputs_are_refused():
     heat, boxes = np.zeros((1, 2, 4, 4)), np.tile([0.0, 0, 2, 2], (1, 2, 1))
-    with pytest.raises(ValueError, match="tolerance=-1: must be at least 0"):
-        Pointing(tolerance=-1)
+    for tolerance in (-1, np.nan):
+        with pytest.raises(ValueError, match=f"tolerance={tolerance}: must be at least 0"):
+            Pointing(tolerance=tolerance)
     for bad_heat, bad_boxes, message in (
         (heat, boxes[:, :1], "do not fit"),
         (heat, boxes[..., :3], "do not fit"),

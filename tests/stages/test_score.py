@@ -171,6 +171,14 @@ def test_a_metric_of_a_users_own_is_given_what_it_asks_for(shard, tmp_path, demo
         assert logits.std() > 0.01
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_scores_of_a_network_that_are_not_finite_are_none(shard, tmp_path):
+    path = "tests.stages.test_score:Plain"
+    rows, _ = run(shard[0], tmp_path / "x.parquet", path, {"scale": float("inf")}, model=MODEL)
+    check_keys(rows, ["the network's scores are not finite" if one == "ok" else one for one in STATUS])
+    assert all(row["logit"] is None for row in rows)
+
+
 def test_a_shard_without_one_good_clip_still_has_a_row_a_clip(shard, tmp_path):
     folder, *_ = shard
     status = [one if one != "ok" else "unreadable: y" for one in STATUS]
