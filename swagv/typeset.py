@@ -168,7 +168,7 @@ def build_table(
                 best, tied = marks[column]
                 cells.append(_cell(row, name in best, name in tied) if row else None)
             rows.append(Row(dataset, name, name in CONTROLS, tuple(cells)))
-    caption = _caption(rows, comparisons is not None)
+    caption = _caption(rows, columns, comparisons is not None)
     notes = _paper_notes(summary[~summary.metric.isin(unscored)], data or {}, same_networks)
     return Table(title, caption, notes, columns, tuple(rows))
 
@@ -213,7 +213,7 @@ def _number(value: Any) -> float:
     return math.nan if value is None or pd.isna(value) else float(value)
 
 
-def _caption(rows: list[Row], compared: bool) -> str:
+def _caption(rows: list[Row], columns: Collection[Column], compared: bool) -> str:
     cells = [(row.dataset, cell) for row in rows for cell in row.cells]
     bare = all(cell is None or math.isnan(cell.ci_low) for _, cell in cells)
     clips: dict[str, int] = {}
@@ -222,6 +222,9 @@ def _caption(rows: list[Row], compared: bool) -> str:
             clips[dataset] = max(clips.get(dataset, 0), cell.n + cell.n_failed)
     said = [
         "Mean over clips." if bare else "Mean over clips; in brackets its 95 % bootstrap interval over videos.",
+        "Of errors that are all alike the interval is that of Clopper and Pearson."
+        if not bare and any(column.metric.startswith("loc_error") for column in columns)
+        else "",
         "Bold: the best of its column and data.",
         "Underlined: not told apart from the best, the 95 % interval of the paired difference includes 0."
         if compared

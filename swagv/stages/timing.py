@@ -22,6 +22,7 @@ from swagv.tables import TIMING, read_rows, write_table
 
 # A batch twice as large must be so much faster per clip, or the search for the best one ends.
 _GAIN = 0.97
+_CALLS = 8  # that count, at most, of every batch size
 
 
 def timing(
@@ -30,8 +31,9 @@ def timing(
     """Write a row a clip: the seconds from its normalised frames on the device to the attribution in memory.
 
     Everything that the method needs is in them, gradients and supervoxels too. The device is waited for, and the first
-    call of every batch size is not counted. Batches grow by factors of two up to ``clips``, as long as that is faster
-    per clip and fits the device's memory; where a shard has fewer clips, some are in a batch more than once.
+    call of every batch size is not counted; of the others there is one for each clip, of which it is the first in the
+    batch, up to 8. Batches grow by factors of two up to ``clips``, as long as that is faster per clip and fits the
+    device's memory; where a shard has fewer clips, some are in a batch more than once.
 
     Parameters
     ----------
@@ -45,12 +47,13 @@ def timing(
     model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
     device = model.mean.device
     taken = [index for index, row in enumerate(known) if row["status"] == "ok"][: spec["clips"]]
-    rows = [key | {"clip_id": known[index]["clip_id"], "status": "ok"} for index in taken]
+    clip_ids = [known[index]["clip_id"] for index in taken]
+    rows = [key | {"clip_id": clip_id, "status": "ok"} for clip_id in clip_ids[:_CALLS]]
     if taken:
         frames = store["frames"].oindex[taken]
         targets = torch.tensor([known[index]["target"] for index in taken], device=device)
         try:
-            found = _times(method, model, frames, targets, [row["clip_id"] for row in rows], spec["clips"])
+            found = _times(method, model, frames, targets, clip_ids, spec["clips"])
         except NotApplicable as reason:
             rows = [row | {"status": f"not_applicable: {reason}"} for row in rows]
         else:
@@ -68,22 +71,20 @@ def _times(
     clip_ids: list[str],
     largest: int,
 ) -> list[dict[str, Any]]:
-    """seconds, seconds_best_batch and best_batch of each clip."""
+    """seconds, seconds_best_batch and best_batch of each of the first clips."""
 
     def seconds(size: int) -> np.ndarray:
-        """(n,) per clip, alone for a size of 1, else the mean over the batches that it is in."""
-        starts = range(0, len(frames), size)
+        """Per clip, of one call for each of the first clips."""
+        starts = range(min(len(frames), _CALLS))
         batches = [list(islice(cycle(range(len(frames))), start, start + size)) for start in starts]
-        found: list[list[float]] = [[] for _ in frames]
-        for number, batch in enumerate(tqdm([batches[0], *batches], desc=f"timing, batch {size}", mininterval=10)):
+        found = []
+        for batch in tqdm([batches[0], *batches], desc=f"timing, batch {size}", mininterval=10):
             inputs = model.preprocess(frames[batch])
             _wait_for(inputs.device)
             start = time.perf_counter()
             method(model, inputs, targets[batch], [clip_ids[index] for index in batch]).cpu()
-            taken = (time.perf_counter() - start) / size
-            for index in batch if number else ():
-                found[index].append(taken)
-        return np.array([np.mean(of_clip) for of_clip in found])
+            found.append((time.perf_counter() - start) / size)
+        return np.array(found[1:])
 
     alone = best = seconds(1)
     size = 1

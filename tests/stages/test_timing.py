@@ -128,32 +128,43 @@ def test_seconds_of_every_clip_alone_and_in_the_best_batch(tmp_path):
     assert table.status.tolist() == ["ok"] * 3
     # A call takes 32 seconds, and every clip its own and half a second to be copied; 1000 of the first call are not in.
     assert table.seconds.tolist() == [33.5, 34.5, 36.5]
-    # c, a, b and once more c, so that all four places are filled.
-    assert table.seconds_best_batch.tolist() == [(32 + 1 + 2 + 4 + 1 + 4 * COPY) / 4] * 3
+    # All three and the first once more, so that all four places are filled.
+    assert table.seconds_best_batch.tolist() == [(32 + 1 + 2 + 4 + again + 4 * COPY) / 4 for again in (1, 2, 4)]
     assert table.best_batch.tolist() == [4] * 3
     assert table.device.tolist() == ["cpu"] * 3
     assert table.threads.tolist() == [2] * 3
 
 
-def test_a_clip_that_is_in_two_batches_has_their_mean(tmp_path):
+def test_every_clip_is_once_the_first_of_a_batch(tmp_path):
     table = run(tmp_path, 3, seconds=SECONDS)  # and so none of 4 clips
-    first, second = (32 + 1 + 2 + 1) / 2, (32 + 4 + 1 + 1) / 2  # c and a; b and once more c
-    assert table.seconds_best_batch.tolist() == [(first + second) / 2, first, second]
+    assert table.seconds_best_batch.tolist() == [(32 + 1 + 2 + 1) / 2, (32 + 2 + 4 + 1) / 2, (32 + 4 + 1 + 1) / 2]
     assert table.best_batch.tolist() == [2] * 3
 
 
 def test_a_batch_may_hold_every_clip_more_than_once(tmp_path):
     table = run(tmp_path, 8, seconds=SECONDS)
-    expected = (32 + 3 * 1 + 3 * 2 + 2 * 4 + 8 * COPY) / 8
-    assert table.seconds_best_batch.tolist() == [expected] * 3
+    thrice_twice = [3 * 1 + 3 * 2 + 2 * 4, 2 * 1 + 3 * 2 + 3 * 4, 3 * 1 + 2 * 2 + 3 * 4]
+    assert table.seconds_best_batch.tolist() == [(32 + clips + 8 * COPY) / 8 for clips in thrice_twice]
     assert table.best_batch.tolist() == [8] * 3
-    assert CLOCK.calls[-1][0] == ["c@0", "a@0", "b@0"] * 2 + ["c@0", "a@0"]
+    assert CLOCK.calls[-1][0] == [*["b@0", "c@0", "a@0"] * 2, "b@0", "c@0"]
+
+
+def test_there_are_no_more_calls_than_eight_that_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "_CALLS", 2)
+    table = run(tmp_path, 2, seconds=SECONDS)
+    assert len(table) == 2
+    table = run(tmp_path / "more", 4, seconds=SECONDS)
+    assert table.clip_id.tolist() == ["c@0", "a@0"]
+    assert table.seconds.tolist() == [33.5, 34.5]
+    # The third clip is in the batches of the two that count.
+    assert table.seconds_best_batch.tolist() == [(32 + 1 + 2 + 4 + again + 4 * COPY) / 4 for again in (1, 2)]
 
 
 def test_every_call_has_the_pixels_and_the_targets_of_its_clips(tmp_path):
     run(tmp_path, 4, seconds=SECONDS)
     c, a, b = ("c@0", 4, 0), ("a@0", 1, 1), ("b@0", 2, 3)
-    expected = [[c], [c], [a], [b], [c, a], [c, a], [b, c], [c, a, b, c], [c, a, b, c]]
+    expected = [[c], [c], [a], [b], [c, a], [c, a], [a, b], [b, c]]
+    expected += [[c, a, b, c], [c, a, b, c], [a, b, c, a], [b, c, a, b]]
     assert [list(zip(*call, strict=True)) for call in CLOCK.calls] == expected
 
 
@@ -196,7 +207,7 @@ def test_a_full_memory_ends_the_search(tmp_path):
     assert table.status.tolist() == ["ok"] * 3
     assert table.best_batch.tolist() == [2] * 3
     assert table.seconds.tolist() == [33.5, 34.5, 36.5]
-    assert table.seconds_best_batch.tolist() == [18.5, 18.0, 19.0]
+    assert table.seconds_best_batch.tolist() == [18.0, 19.5, 19.0]
     assert sizes().count(4) == 1
     assert max(sizes()) == 4
 
