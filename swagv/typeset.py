@@ -246,7 +246,7 @@ def _paper_notes(summary: pd.DataFrame, data: Mapping[str, str], same_networks: 
     sources = dict.fromkeys(zip(known.paper_data, known.paper_n, strict=True))
     theirs = "; ".join(f"{name}, n = {int(n):,} clips" for name, n in sources)
     notes = [
-        f"In italics and parentheses: the numbers of {CITATION}, with {networks}{' on ' if theirs else ''}{theirs}."
+        f"Marked as the paper's: the numbers of {CITATION}, with {networks}{' on ' if theirs else ''}{theirs}."
     ]
     if "joint" in set(quoted.metric):
         notes.append("Their deletion + (1 − insertion), which they do not tabulate, is computed from their two means.")
