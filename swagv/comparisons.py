@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from swagv.summary import higher_is_better
+from swagv.summary import bootstrap_intervals
 
 # Sign flips at a time: a block of them for 18,000 videos is 40 MB.
 _BLOCK = 250
@@ -27,7 +27,8 @@ def compare(values: pd.DataFrame, resamples: int = 2000, flips: int = 10_000) ->
     resamples
         Of the bootstrap.
     flips
-        Of the permutation test; all of them where the videos allow no more.
+        Of the permutation test, at least: 200 for each pair, so that the correction leaves room; all of them where the
+        videos allow no more.
 
     Returns
     -------
@@ -39,24 +40,27 @@ def compare(values: pd.DataFrame, resamples: int = 2000, flips: int = 10_000) ->
           whole videos are drawn, since the clips of one are alike
         - p: two-sided sign-flip permutation test of that mean; the differences of a video change sign together
         - p_holm: the same, corrected for all pairs of this dataset, model and score (Holm, 1979)
+        - p_least: the lowest p_holm that so few videos, or flips, and so many pairs allow
         - win_rate: share of clips on which a is the better one; a tie is half
+        - higher_is_better: whether that holds for the score
 
-        The interval and both p are NaN for a single video, which says nothing of the spread.
+        The interval and every p are NaN for a single video, which says nothing of the spread.
     """
     rows = []
     for (dataset, model, metric), scored in values.groupby(["dataset", "model", "metric"], sort=False):
         table = scored.pivot(index=["video_id", "clip_id"], columns="method", values="value").sort_index()
         pairs = list(itertools.combinations(sorted(table.columns), 2))
         seed = int.from_bytes(hashlib.sha256("/".join([dataset, model, metric]).encode()).digest()[:8], "big")
-        found = []
+        found, higher, flips_here = [], bool(scored.higher_is_better.iloc[0]), max(flips, 200 * len(pairs))
         for clips, together in _of_same_clips(table, pairs):
             difference = np.stack([(clips[a] - clips[b]).to_numpy() for a, b in together], 1)
-            found += _rows(
-                difference, clips.index.get_level_values("video_id"), together, metric, seed, resamples, flips
-            )
+            videos = clips.index.get_level_values("video_id")
+            found += _rows(difference, videos, together, higher, seed, resamples, flips_here)
         corrected = holm(np.array([row["p"] for row in found]))
-        names = {"dataset": dataset, "model": model, "metric": metric}
-        rows += [names | row | {"p_holm": p} for row, p in zip(found, corrected, strict=True)]
+        names = {"dataset": dataset, "model": model, "metric": metric, "higher_is_better": higher}
+        for row, p in zip(found, corrected, strict=True):
+            row["p_least"] = float(np.minimum(1, row["p_least"] * len(found)))
+            rows.append(names | row | {"p_holm": p})
     return rows
 
 
@@ -67,13 +71,6 @@ def holm(p: np.ndarray) -> np.ndarray:
     stepped = p[order] * np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1) if len(order) else stepped
     return corrected
-
-
-def win_rates(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Share of clips on which the row's method beats the column's, of one dataset, model and score."""
-    there = comparisons[["method_a", "method_b", "win_rate"]]
-    back = there.rename(columns={"method_a": "method_b", "method_b": "method_a"}).assign(win_rate=1 - there.win_rate)
-    return pd.concat([there, back]).pivot(index="method_a", columns="method_b", values="win_rate")
 
 
 def sign_flip_p(totals: np.ndarray, flips: int, seed: int) -> np.ndarray:
@@ -132,35 +129,25 @@ def _rows(
     difference: np.ndarray,
     video_ids: pd.Index,
     pairs: list[tuple[str, str]],
-    metric: str,
+    higher_is_better: bool,
     seed: int,
     resamples: int,
     flips: int,
 ) -> list[dict]:
     """`difference` is (clips, pairs)."""
     names, index = np.unique(video_ids, return_inverse=True)
-    totals, counts = np.zeros((len(names), len(pairs))), np.bincount(index)
+    totals = np.zeros((len(names), len(pairs)))
     np.add.at(totals, index, difference)
-    if len(names) > 1:
-        low, high = _intervals(totals, counts, resamples, seed)
-        p = sign_flip_p(totals, flips, seed)
-    else:
-        low = high = p = np.full(len(pairs), np.nan)
-    better = difference > 0 if higher_is_better(metric) else difference < 0
+    low, high = bootstrap_intervals(difference, index, resamples, seed)
+    alone = len(names) == 1
+    p = np.full(len(pairs), np.nan) if alone else sign_flip_p(totals, flips, seed)
+    # Both signs of the one flip that changes nothing.
+    least = np.nan if alone else 2 / 2 ** len(names) if 2 ** len(names) <= flips else 1 / (flips + 1)
+    better = difference > 0 if higher_is_better else difference < 0
     wins = (better + 0.5 * (difference == 0)).mean(0)
     columns = {"difference": difference.mean(0), "ci_low": low, "ci_high": high, "p": p, "win_rate": wins}
     return [
-        {"method_a": a, "method_b": b, "n": len(difference), "n_videos": len(names)}
+        {"method_a": a, "method_b": b, "n": len(difference), "n_videos": len(names), "p_least": least}
         | {name: float(column[at]) for name, column in columns.items()}
         for at, (a, b) in enumerate(pairs)
     ]
-
-
-def _intervals(totals: np.ndarray, counts: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """95 % percentile interval of each pair's mean, (pairs,) each: how often a video is drawn, times its total."""
-    generator, videos, means = np.random.default_rng(seed), len(totals), []
-    for start in range(0, resamples, _BLOCK):
-        drawn = generator.multinomial(videos, np.full(videos, 1 / videos), size=min(_BLOCK, resamples - start))
-        means.append(drawn.astype(float) @ totals / (drawn @ counts)[:, None])
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
-    return low, high

@@ -44,7 +44,7 @@ _FOLDERS = {
 }
 
 # Targets that show what the run has made anyway.
-_RUN_TARGETS = {"table2", "table3", "figure4"}
+_RUN_TARGETS = {"table2", "table3"}
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,18 @@ class Metric:
     spec: dict[str, Any]
 
     @cached_property
+    def takes_boxes(self) -> bool:
+        """Whether it looks at true boxes."""
+        return "boxes" in self._parameters
+
+    @cached_property
     def needs_boxes(self) -> bool:
         """Whether it scores only clips with true boxes."""
-        return "boxes" in inspect.signature(load_object(self.spec["object"]).__call__).parameters
+        return self.takes_boxes and self._parameters["boxes"].default is inspect.Parameter.empty
+
+    @property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(load_object(self.spec["object"]).__call__).parameters
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ class ResolvedExperiment:
     """What an experiment runs: methods and metrics by name, and what each of them stands for.
 
     `points` has a row a method and grid (``method``, ``base``, ``grid`` and the settings that vary), `choices` a row a
-    metric and value (``metric``, ``choice``, ``value``).
+    metric and value (``metric``, ``choice``, ``value``); `given` is what it was resolved from.
     """
 
     name: str
@@ -148,7 +157,7 @@ class ResolvedExperiment:
     points: list[dict[str, Any]]
     metrics: dict[str, Metric]
     choices: list[dict[str, Any]]
-    clips: int
+    given: Experiment
 
 
 class Evaluation:
@@ -189,9 +198,15 @@ class Evaluation:
                 )
 
         self._check_alpha()
+        self.targets = tuple(config.get("targets") or ())
+        known = {*self._experiments, *self.metrics, *_RUN_TARGETS}
+        for name in set(self.targets) - known:
+            raise ConfigError(
+                f"no target {name!r}.{did_you_mean(name, sorted(known))} Known: {', '.join(sorted(known))}"
+            )
         if list_videos:
             self._check_alpha_videos()
-            for name in config.get("experiments") or {}:
+            for name in {*(config.get("experiments") or {}), *self.targets} & self._experiments.keys():
                 self.experiment(name)
 
     @property
@@ -203,6 +218,10 @@ class Evaluation:
     def alpha_from(self) -> dict[str, str]:
         """Evaluated dataset -> the one that chooses its localisation threshold."""
         return {dataset.alpha_for: dataset.name for dataset in self.datasets.values() if dataset.alpha_for}
+
+    def metric_of(self, registered: str) -> Metric | None:
+        """The configuration's metric of a kind, under whatever name; of several, the first."""
+        return next((metric for metric in self.metrics.values() if metric.registered == registered), None)
 
     def _check_alpha(self) -> None:
         for dataset in self.datasets.values():
@@ -216,7 +235,7 @@ class Evaluation:
                 )
             if self.alpha_from[other.name] != dataset.name:
                 raise ConfigError(f"two datasets are alpha_for {other.name!r}; one must choose its threshold")
-            if "localisation" not in self.metrics:
+            if self.metric_of("localisation") is None:
                 raise ConfigError(f"dataset {dataset.name!r} is alpha_for another, but metrics has no localisation")
             if dataset.spec["geometry"] != other.spec["geometry"]:
                 raise ConfigError(f"dataset {dataset.name!r} needs the geometry of {other.name!r}, its alpha_for")
@@ -249,6 +268,11 @@ class Evaluation:
             raise ConfigError(f"experiment {name!r} would share its table with what the run makes; choose another name")
 
     @property
+    def varied_methods(self) -> tuple[str, ...]:
+        """Names of the methods that the experiments run or vary."""
+        return tuple(dict.fromkeys(name for given in self._experiments.values() for name in given.methods))
+
+    @property
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments: the paper's tables and figures, and those of the configuration."""
         return tuple(self._experiments)
@@ -261,6 +285,9 @@ class Evaluation:
         ConfigError
             On an unknown name or setting, or a gradient cache that two methods would share.
         """
+        if name not in self._experiments:
+            known = sorted(self._experiments)
+            raise ConfigError(f"no experiment {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
         given = self._experiments[name]
         what = f"experiment {name!r}"
         models = given.models or tuple(self.models)
@@ -290,7 +317,11 @@ class Evaluation:
                     varied = _vary_metric(metric, {choice: value}, what)
                     metrics[varied.name] = varied
                     choices.append({"metric": varied.name, "choice": choice, "value": value})
-        return ResolvedExperiment(name, models, methods, points, metrics, choices, given.clips)
+        kinds = list(dict.fromkeys(metric.registered for metric in metrics.values()))
+        if name == "table4" and (given.metrics or given.figure or given.grids):
+            raise ConfigError(f"{what}: it measures seconds; take `metrics`, `grids` and `figure` out")
+        given.check(what, len(given.methods or self.methods), kinds)
+        return ResolvedExperiment(name, models, methods, points, metrics, choices, given)
 
     def _vary(self, base: str, settings: Mapping[str, Any], what: str) -> Method:
         """A method of the configuration or the catalogue with other settings; where equal, one that has a name."""
@@ -484,6 +515,8 @@ def method_of(name: str, given: Mapping[str, Any], what: str = "") -> Method:
 def _metric(name: str, given: Mapping[str, Any]) -> Metric:
     registered, settings = given.get("type", name), {key: given[key] for key in given if key != "type"}
     path = METRICS.path(registered)
+    # One that is registered is known as such, also by its path.
+    registered = next((known for known, its_path in METRICS.items() if its_path == path), registered)
     return Metric(
         name, registered, {"object": path, "settings": settings_of(load_object(path), f"metric {name!r}", settings)}
     )
@@ -504,7 +537,9 @@ def _given_experiments(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str
 
 
 def _experiment(name: str, given: Mapping[str, Any]) -> Experiment:
-    default = EXPERIMENTS.get(name, Experiment(metrics={"insertion_deletion": {}}))
+    # Of a new one that only names its methods, the scores of the paper's Table 2.
+    scored = {} if given.get("figure") in ("strips", "randomisation") else {"insertion_deletion": {}}
+    default = EXPERIMENTS.get(name, Experiment(metrics=scored))
     return replace(default, **{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 

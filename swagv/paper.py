@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from swagv.catalogue import DATASETS, METHODS
+from swagv.catalogue import DATASETS, METHODS, METRICS
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second that reading a configuration does without
@@ -149,10 +149,44 @@ def paper_data(spec: Mapping[str, Any]) -> str:
     Parameters
     ----------
     spec
-        Resolved: ``object``, the path of its class, and ``settings``, all of its fields.
+        Resolved: ``dataset`` with ``object``, the path of its class, and ``settings``, all of its fields; ``clips``.
     """
-    settings = spec["settings"]
-    if spec["object"] == DATASETS.path("kinetics") and settings["split"] in ("val", "validate"):
-        return "Kinetics-400 validation"
-    is_test = spec["object"] == DATASETS.path("ucf101_24") and PurePath(settings["split"]).name == "testlist01.txt"
-    return "UCF101-24 test" if is_test and settings["one_tube"] else ""
+    settings, clips = spec["dataset"]["settings"], spec["clips"]
+    path = spec["dataset"]["object"]
+    if (clips["clip_len"], clips["frame_step"]) != (16, 1):
+        return ""
+    if path == DATASETS.path("kinetics"):
+        return "Kinetics-400 validation" if settings["split"] == "val" and clips["select"] == "centre" else ""
+    if path != DATASETS.path("ucf101_24"):
+        return ""
+    every = (clips["select"], clips["clip_step"]) == ("every", 8) and settings["videos_per_class"] == 0
+    is_test = PurePath(settings["split"]).name == "testlist01.txt" and settings["one_tube"]
+    return "UCF101-24 test" if is_test and every else ""
+
+
+def is_papers(model: Mapping[str, Any]) -> bool:
+    """Whether a resolved model is one of the networks that the paper explained, and explains what it explained.
+
+    Parameters
+    ----------
+    model
+        ``card``, its registered name; ``settings``, what a configuration gave in the place of the card's; ``target``.
+    """
+    return model["card"] in PAPER_CARDS and not model["settings"] and model["target"] == "top1"
+
+
+def other_settings(metric: Mapping[str, Any]) -> list[str]:
+    """The settings of a metric that are not the paper's, as ``"steps = 4"``.
+
+    Parameters
+    ----------
+    metric
+        ``registered``, its name, and ``settings``, all of its fields.
+    """
+    if metric["registered"] not in METRICS:
+        return []
+    return [
+        f"{field.name} = {metric['settings'][field.name]}"
+        for field in fields(METRICS.load(metric["registered"]))
+        if metric["settings"][field.name] != field.default
+    ]

@@ -12,12 +12,12 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from swagv.experiments import CAPTIONS
 from swagv.figures import curves_svg
 from swagv.gallery import Example, gallery
+from swagv.headings import heading
 from swagv.publish import publish
 from swagv.tables import read_table
-from swagv.typeset import CONTROLS, heading
+from swagv.typeset import CONTROLS
 from swagv.viz import overlay_look
 
 _CLIP = ["dataset", "clip_id"]
@@ -32,7 +32,9 @@ def write_report(
     tables: Sequence[Path],
     figures: Sequence[Path],
     comparisons: Sequence[Path],
+    captions: Mapping[str, str],
     insertion_deletion: Path | None,
+    games: str,
     clip_tables: Mapping[str, Sequence[Path]],
     manifests: Sequence[Path],
     predictions: Sequence[Path],
@@ -41,6 +43,7 @@ def write_report(
     alpha_from: Mapping[str, str],
     methods: Sequence[str],
     max_clips: int = 6,
+    resamples: int = 2000,
     provenance: Mapping[str, object],
 ) -> None:
     """Write the report; every table and picture is computed from the given files.
@@ -50,11 +53,15 @@ def write_report(
     tables
         HTML of `swagv.typeset.to_html`, taken as it is.
     figures
-        SVG files; the name says what each shows.
+        SVG files.
+    captions
+        Name of a figure -> what stands below it.
     comparisons
         Of `swagv.comparisons.compare`.
     insertion_deletion
         Its summary, for the headlines; None where it was not run.
+    games
+        The name of that metric in `clip_tables`, for the curves and the scores of each clip.
     clip_tables
         Metric -> its per-clip tables, of all shards.
     manifests, predictions
@@ -66,7 +73,9 @@ def write_report(
     alpha_from
         Dataset -> the one that chooses its localisation threshold and is evaluated for nothing else.
     methods
-        In the order in which they stand against each other.
+        All that a figure may show, which fixes the colours, in the order in which they stand against each other.
+    resamples
+        Of the bands of the curves.
     max_clips
         Clips in the gallery for each dataset, of different predicted classes where there are that many.
     provenance
@@ -78,11 +87,11 @@ def write_report(
     evaluated = predicted[~predicted.dataset.isin(list(alpha_from.values()))]
     problems = _problems(plans, predicted)
     compared = _concat(comparisons) if comparisons else pd.DataFrame()
-    games = scored.get("insertion_deletion")
+    curves = scored.get(games)
     names = {"deletion_auc": "deletion", "insertion_auc": "insertion"}
     scores = pd.DataFrame(columns=_EXPLANATION)
-    if games is not None:
-        scores = games.rename(columns=names)[[*_EXPLANATION, *names.values()]]
+    if curves is not None:
+        scores = curves.rename(columns=names)[[*_EXPLANATION, *names.values()]]
     data = {
         "comparisons": _wins(compared, methods),
         "clips": gallery(examples, evaluated, scores, max_clips),
@@ -99,9 +108,9 @@ def write_report(
         # Nothing in it can end the element that it stands in.
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         tables=[path.read_text(encoding="utf-8") for path in tables],
-        figures=[(path.stem, CAPTIONS.get(path.stem, ""), _data_uri(path)) for path in figures],
+        figures=[(path.stem, captions.get(path.stem, ""), _data_uri(path)) for path in figures],
         headlines=_headlines(read_table(insertion_deletion), compared) if insertion_deletion else [],
-        curves=[] if games is None else _curves(games),
+        curves=[] if curves is None else _curves(curves, methods, resamples),
         compares=bool(data["comparisons"]),
         has_clips=bool(data["clips"]),
         accuracy=_accuracy(evaluated),
@@ -203,21 +212,28 @@ def _wins(compared: pd.DataFrame, order: Sequence[str]) -> list[dict]:
         for row in rows.itertuples():
             numbers = (row.difference, row.ci_low, row.ci_high, row.p_holm, row.win_rate)
             pairs.append([methods.index(row.method_a), methods.index(row.method_b), row.n, *map(_short, numbers)])
-        title = f"{heading(metric)}: {model} on {dataset}"
-        digits = 1 if metric.startswith("loc_error") else 3
-        found.append({"title": title, "digits": digits, "methods": methods, "pairs": pairs})
+        found.append(
+            {
+                "metric": metric,
+                "title": f"{heading(metric, bool(rows.higher_is_better.iloc[0]))}: {model} on {dataset}",
+                "digits": 1 if metric.startswith("loc_error") else 3,
+                "videos": int(rows.n_videos.min()),
+                "least": _short(rows.p_least.min()),
+                "methods": methods,
+                "pairs": pairs,
+            }
+        )
     # The joint score first: it is what most people look for.
-    return sorted(found, key=lambda one: not one["title"].startswith(heading("joint")))
+    return sorted(found, key=lambda one: one["metric"] != "joint")
 
 
 def _short(value: float) -> float | None:
     return None if math.isnan(value) else float(f"{value:.4g}")
 
 
-def _curves(clips: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    methods = sorted(set(clips.method))
+def _curves(clips: pd.DataFrame, methods: Sequence[str], resamples: int) -> list[tuple[str, list[str]]]:
     return [
-        (f"{model} on {dataset}", [curves_svg(rows, game, methods) for game in ("deletion", "insertion")])
+        (f"{model} on {dataset}", [curves_svg(rows, game, methods, resamples) for game in ("deletion", "insertion")])
         for (dataset, model), rows in clips.groupby(["dataset", "model"], sort=False)
     ]
 

@@ -19,8 +19,9 @@ _Metrics = dict[str, tuple[np.ndarray, dict[str, float]]]
 # How the status of a clip begins, and the one metric of a cell, whose method and network do not go together.
 NOT_APPLICABLE = "not_applicable"
 _ORACLE = "_oracle"
-# What `swagv.stages.timing` measures, as the columns of a metric.
-_TIMES = ("seconds", "seconds_best_batch")
+# What `swagv.stages.timing` measures, as a metric.
+_TIMES = {"seconds": False, "seconds_best_batch": False}
+_BLOCK = 250  # resamples at a time: of 18,000 videos, 36 MB
 
 
 def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -44,9 +45,9 @@ def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] 
     Returns
     -------
     pandas.DataFrame
-        dataset, model, method, metric, clip_id, video_id, value, alpha, alpha_clips; sorted by clip within a cell, so
-        that neither shards nor their order change a digit. `alpha` is that of all clips of the cell, where there is
-        one, and `alpha_clips` counts the clips of the other dataset that chose it.
+        dataset, model, method, metric, clip_id, video_id, value, higher_is_better, alpha, alpha_clips; sorted by clip
+        within a cell, so that neither shards nor their order change a digit. `alpha` is that of all clips of the cell,
+        where there is one, and `alpha_clips` counts the clips of the other dataset that chose it.
     """
     alpha_from = alpha_from or {}
     scores: Callable[[pd.DataFrame], _Metrics] = _insertion_deletion
@@ -55,26 +56,27 @@ def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] 
         choosing = dict(list(clips[choose & (clips.status == "ok")].groupby(CELL)))
         clips, scores = clips[~choose], partial(_localisation, choosing=choosing, alpha_from=alpha_from)
     elif metric != "insertion_deletion":
-        names = _TIMES if metric == "timing" else METRICS.load(metric).higher_is_better
-        scores = partial(_columns, names=names)
-    found = []
+        scores = partial(_columns, names=directions(metric))
+    better, found = directions(metric), []
     for _, cell in clips[clips.status == "ok"].groupby(CELL, sort=False):
         cell = cell.sort_values("clip_id")
         for name, (values, more) in scores(cell).items():
             one = cell[[*CELL, "clip_id"]].assign(metric=name, video_id=video_of(cell), value=values.astype(float))
+            one = one.assign(higher_is_better=better[name.removesuffix(_ORACLE)])
             found.append(one.assign(**{"alpha": np.nan, "alpha_clips": np.nan} | more).dropna(subset="value"))
-    columns = [*CELL, "metric", "clip_id", "video_id", "value", "alpha", "alpha_clips"]
+    columns = [*CELL, "metric", "clip_id", "video_id", "value", "higher_is_better", "alpha", "alpha_clips"]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
 def summarise(
     clips: pd.DataFrame, metric: str, resamples: int = 2000, alpha_from: Mapping[str, str] | None = None
 ) -> list[dict]:
-    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha, alpha_clips.
+    """Rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, higher_is_better, alpha, alpha_clips.
 
     Arguments are those of `clip_values`. A cell without one scored clip is one row, n = 0, of the metric
     ``not_applicable`` where method and network do not go together, else ``none``. The interval is the bootstrap's over
-    videos; for errors that are all alike, where it would have no width, the exact one of Clopper and Pearson.
+    videos; for localisation errors and `pointing` that are all or nothing for every clip, where it would have no width,
+    the exact one of Clopper and Pearson.
     """
     values = dict(list(clip_values(clips, metric, alpha_from).groupby(CELL, sort=False)))
     rows = []
@@ -87,19 +89,25 @@ def summarise(
         for name, scored in values[key].groupby("metric", sort=False):
             seed = int.from_bytes(hashlib.sha256("/".join([*key, name]).encode()).digest()[:8], "big")
             value, videos = scored.value.to_numpy(), scored.video_id.to_numpy(str)
-            exact = metric == "localisation" and len(set(value)) == 1
-            interval = exact_interval(value[0], len(set(videos))) if exact else None
-            low, high = interval or bootstrap_interval(value, videos, resamples, seed)
+            low, high = _interval(name, value, videos, resamples, seed)
             chosen = {key: scored[key].iloc[0] for key in ("alpha", "alpha_clips") if scored[key].notna().all()}
             counts = {"metric": name, "n": len(scored), "n_failed": len(cell) - len(scored)}
+            counts["higher_is_better"] = bool(scored.higher_is_better.iloc[0])
             rows.append(names | counts | {"mean": value.mean(), "ci_low": low, "ci_high": high} | chosen)
     return rows
 
 
-def higher_is_better(metric: str) -> bool:
-    """The direction of a score, by its name in a summary; that of a time, or of any other name, is down."""
-    directions = [METRICS.load(name).higher_is_better for name in METRICS]
-    return any(found.get(metric.removesuffix(_ORACLE), False) for found in directions)
+def directions(metric: str) -> Mapping[str, bool]:
+    """Score -> whether more of it is better, of a metric by its name in the catalogue or its object path."""
+    return _TIMES if metric == "timing" else METRICS.load(metric).higher_is_better
+
+
+def _interval(metric: str, values: np.ndarray, videos: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
+    most = 100.0 if metric.startswith("loc_error") else 1.0 if metric == "pointing" else 0.0
+    if most and len(set(videos)) > 1 and set(values) in ({0.0}, {most}):
+        return exact_interval(values[0] > 0, len(set(videos)), most)
+    low, high = bootstrap_intervals(values[:, None], videos, resamples, seed)
+    return float(low[0]), float(high[0])
 
 
 def _columns(cell: pd.DataFrame, names: Iterable[str]) -> _Metrics:
@@ -168,35 +176,42 @@ def video_of(clips: pd.DataFrame) -> np.ndarray:
     return clips.clip_id.str.rsplit("@", n=1).str[0].to_numpy(str)
 
 
-def bootstrap_interval(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % percentile interval of the mean, resampling whole groups (videos), since clips of a video are alike.
+def bootstrap_intervals(
+    values: np.ndarray, groups: np.ndarray, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % percentile intervals of means, resampling whole groups (videos), since clips of a video are alike.
 
     Parameters
     ----------
-    values, groups
+    values
+        (n, k): k columns, of which the same groups are drawn.
+    groups
         (n,).
 
     Returns
     -------
     tuple
-        Both NaN for a single group, which says nothing of the spread.
+        Low and high, (k,) each; NaN for a single group, which says nothing of the spread.
     """
     names, index = np.unique(groups, return_inverse=True)
     if len(names) < 2:
-        return float("nan"), float("nan")
-    total, count = np.bincount(index, values), np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(len(total), size=(resamples, len(total)))
-    means = total[drawn].sum(1) / count[drawn].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+        return (np.full(values.shape[1], np.nan),) * 2
+    totals, counts = np.zeros((len(names), values.shape[1])), np.bincount(index)
+    np.add.at(totals, index, values)
+    generator, means = np.random.default_rng(seed), []
+    for start in range(0, resamples, _BLOCK):
+        # How often each group is drawn, times its total.
+        size = min(_BLOCK, resamples - start)
+        drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=size).astype(float)
+        means.append(drawn @ totals / (drawn @ counts)[:, None])
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975], axis=0)
+    return low, high
 
 
-def exact_interval(error: float, videos: int) -> tuple[float, float] | None:
-    """95 % interval in percent of an error that is 0 or 100 for each of so many videos (Clopper and Pearson, 1934).
+def exact_interval(all_of_them: bool, videos: int, most: float) -> tuple[float, float]:
+    """95 % interval of a score that is 0 for all, or `most` for all of so many videos (Clopper and Pearson, 1934).
 
-    None for a single video, as in `bootstrap_interval`. The clips of a video count once, since they are alike.
+    The clips of a video count once, since they are alike.
     """
-    if videos < 2:
-        return None
-    found = binomtest(videos if error else 0, videos).proportion_ci(0.95, "exact")
-    return 100 * float(found.low), 100 * float(found.high)
+    found = binomtest(videos if all_of_them else 0, videos).proportion_ci(0.95, "exact")
+    return most * float(found.low), most * float(found.high)

@@ -61,6 +61,7 @@ SCORES = _schema(_CELL | _CLIP, {"target": pa.int64()})
 SUMMARY = _schema(
     _CELL,
     {"metric": _TEXT, "n": pa.int64(), "n_failed": pa.int64(), "mean": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
+    {"higher_is_better": pa.bool_()},
     {"alpha": _NUMBER, "alpha_clips": pa.int64()},  # of localisation: one alpha for all clips, and how many chose it
 )
 
@@ -70,7 +71,8 @@ TABLE = pa.schema(
 COMPARISONS = _schema(
     {"dataset": _TEXT, "model": _TEXT, "metric": _TEXT, "method_a": _TEXT, "method_b": _TEXT},
     {"n": pa.int64(), "n_videos": pa.int64(), "difference": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER},
-    {"p": _NUMBER, "p_holm": _NUMBER, "win_rate": _NUMBER},
+    # p_least: the lowest p_holm that so many videos and pairs allow.
+    {"p": _NUMBER, "p_holm": _NUMBER, "p_least": _NUMBER, "win_rate": _NUMBER, "higher_is_better": pa.bool_()},
 )
 
 

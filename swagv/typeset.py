@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swagv.headings import heading
 from swagv.paper import CITATION
 from swagv.publish import publish
-from swagv.summary import NOT_APPLICABLE, higher_is_better
+from swagv.summary import NOT_APPLICABLE
 
 CONTROLS = ("centre", "random", "full_frame")
 _AUC = ("deletion_auc", "insertion_auc", "joint")
@@ -29,22 +30,8 @@ TABLES = {
     "table3": ("Weakly supervised localisation", _ERRORS),
     "table4": ("Time of one explanation", ("seconds", "seconds_best_batch")),
 }
-HEADINGS = {
-    "deletion_auc": "deletion AUC",
-    "insertion_auc": "insertion AUC",
-    "joint": "deletion + (1 − insertion)",
-    "loc_error_value": "error %, value",
-    "loc_error_mean": "error %, mean",
-    "loc_error_energy": "error %, energy",
-    "loc_error_value_oracle": "value, oracle",
-    "loc_error_mean_oracle": "mean, oracle",
-    "loc_error_energy_oracle": "energy, oracle",
-    "frame_deletion_auc": "frame deletion AUC",
-    "frame_insertion_auc": "frame insertion AUC",
-    "seconds": "seconds, one clip at a time",
-    "seconds_best_batch": "seconds, best batch",
-}
 _DASH = "–"
+_FEW = 20  # videos, below which a bootstrap interval covers clearly less than it says
 
 
 @dataclass(frozen=True)
@@ -113,8 +100,7 @@ def build_table(
     metrics: Collection[str],
     *,
     comparisons: pd.DataFrame | None = None,
-    data: Mapping[str, str] | None = None,
-    same_networks: Collection[str] = (),
+    differences: Mapping[str, Collection[str]] | None = None,
 ) -> Table:
     """The wide table of a long summary: a row a method, for each network its metrics.
 
@@ -128,10 +114,9 @@ def build_table(
     comparisons
         Paired differences, each pair of methods once: dataset, model, metric, method_a, method_b, ci_low, ci_high, and
         others. A pair that is not there is no tie.
-    data
-        Dataset of the run -> the paper's data that it is, as `swagv.paper.paper_data` says.
-    same_networks
-        Models of the run that are the paper's networks: their cards are in `swagv.paper.PAPER_CARDS`.
+    differences
+        In what this run is not the paper's, where the paper's numbers stand beside it: what (``"other networks"``) ->
+        which (names of models), empty for none.
 
     Raises
     ------
@@ -143,8 +128,10 @@ def build_table(
     if summary.empty:
         raise ValueError(f"no row of the summary is of {', '.join(metrics)}; take these metrics out or run them")
     present = [metric for metric in metrics if metric in set(summary.metric)] or list(metrics)
+    # Nothing is better where no clip of any method was scored.
+    known = summary.dropna(subset="higher_is_better").groupby("metric").higher_is_better.first().to_dict()
     columns = tuple(
-        Column(model, metric, heading(metric), higher_is_better(metric))
+        Column(model, metric, heading(metric, known.get(metric)), bool(known.get(metric)))
         for model in summary.model.unique()
         for metric in present
     )
@@ -158,6 +145,8 @@ def build_table(
         for column in columns:
             scored = {name: found.get((dataset, column.model, name, column.metric)) for name in here}
             means = {name: row["mean"] for name, row in scored.items() if row and not pd.isna(row["mean"])}
+            if column.metric.startswith("seconds"):  # a control takes no time because it does nothing
+                means = {name: mean for name, mean in means.items() if name not in CONTROLS}
             pairs = intervals.get((dataset, column.model, column.metric), {})
             marks[column] = _best_and_tied(means, column.higher_is_better, pairs)
         for name in [name for name in methods if name in here]:
@@ -168,14 +157,9 @@ def build_table(
                 best, tied = marks[column]
                 cells.append(_cell(row, name in best, name in tied) if row else None)
             rows.append(Row(dataset, name, name in CONTROLS, tuple(cells)))
-    caption = _caption(rows, columns, comparisons is not None)
-    notes = _paper_notes(summary[~summary.metric.isin(unscored)], data or {}, same_networks)
+    caption = _caption(rows, columns, comparisons)
+    notes = _paper_notes(summary[~summary.metric.isin(unscored)], differences or {})
     return Table(title, caption, notes, columns, tuple(rows))
-
-
-def heading(metric: str) -> str:
-    """The words for a metric and an arrow to the better side."""
-    return f"{HEADINGS.get(metric, metric.replace('_', ' '))} {'↑' if higher_is_better(metric) else '↓'}"
 
 
 def _intervals(comparisons: pd.DataFrame | None) -> dict[tuple, dict[frozenset, tuple[float, float]]]:
@@ -213,7 +197,7 @@ def _number(value: Any) -> float:
     return math.nan if value is None or pd.isna(value) else float(value)
 
 
-def _caption(rows: list[Row], columns: Collection[Column], compared: bool) -> str:
+def _caption(rows: list[Row], columns: Collection[Column], comparisons: pd.DataFrame | None) -> str:
     cells = [(row.dataset, cell) for row in rows for cell in row.cells]
     bare = all(cell is None or math.isnan(cell.ci_low) for _, cell in cells)
     clips: dict[str, int] = {}
@@ -222,13 +206,14 @@ def _caption(rows: list[Row], columns: Collection[Column], compared: bool) -> st
             clips[dataset] = max(clips.get(dataset, 0), cell.n + cell.n_failed)
     said = [
         "Mean over clips." if bare else "Mean over clips; in brackets its 95 % bootstrap interval over videos.",
-        "Of errors that are all alike the interval is that of Clopper and Pearson."
-        if not bare and any(column.metric.startswith("loc_error") for column in columns)
+        "Where all clips are alike the interval is that of Clopper and Pearson."
+        if not bare and any(column.metric.startswith(("loc_error", "pointing")) for column in columns)
+        else "",
+        "The threshold is chosen on other videos; for the oracle columns on these very clips, which flatters."
+        if any(column.metric.endswith("_oracle") for column in columns)
         else "",
         "Bold: the best of its column and data.",
-        "Underlined: not told apart from the best, the 95 % interval of the paired difference includes 0."
-        if compared
-        else "",
+        "" if comparisons is None else _tie_caption(comparisons),
         f"n = {', '.join(f'{n:,} clips of {dataset}' for dataset, n in clips.items())}." if clips else "",
         "Where clips failed, a cell gives its own n." if any(cell and cell.n_failed for _, cell in cells) else "",
         "A dash: not applicable or not known." if any(cell is None for _, cell in cells) else "",
@@ -236,7 +221,15 @@ def _caption(rows: list[Row], columns: Collection[Column], compared: bool) -> st
     return " ".join(filter(None, said))
 
 
-def _paper_notes(summary: pd.DataFrame, data: Mapping[str, str], same_networks: Collection[str]) -> tuple[str, ...]:
+def _tie_caption(comparisons: pd.DataFrame) -> str:
+    said = "Underlined: not told apart from the best, the 95 % interval of the paired difference includes 0"
+    said += ", uncorrected for the number of methods."
+    if len(comparisons) and comparisons.n_videos.min() < _FEW:
+        said += f" Intervals over {comparisons.n_videos.min()} videos are too narrow, and tell too much apart."
+    return said
+
+
+def _paper_notes(summary: pd.DataFrame, differences: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """Where the paper's numbers are from, and in what this run differs; nothing where there are none."""
     if "paper_mean" not in summary or summary.paper_mean.isna().all():
         return ()
@@ -245,20 +238,21 @@ def _paper_notes(summary: pd.DataFrame, data: Mapping[str, str], same_networks: 
     networks = " and ".join(sorted(quoted.paper_network.unique()))
     sources = dict.fromkeys(zip(known.paper_data, known.paper_n, strict=True))
     theirs = "; ".join(f"{name}, n = {int(n):,} clips" for name, n in sources)
-    notes = [
-        f"Marked as the paper's: the numbers of {CITATION}, with {networks}{' on ' if theirs else ''}{theirs}."
-    ]
+    notes = [f"Marked as the paper's: the numbers of {CITATION}, with {networks}{' on ' if theirs else ''}{theirs}."]
     if "joint" in set(quoted.metric):
         notes.append("Their deletion + (1 − insertion), which they do not tabulate, is computed from their two means.")
-    elsewhere = [data.get(name, "") != paper for name, paper in zip(known.dataset, known.paper_data, strict=True)]
-    other = {
-        "other networks": quoted.model[~quoted.model.isin(list(same_networks))],
-        "other data": known.dataset[elsewhere],
+    if quoted.metric.str.endswith("_oracle").any():
+        notes.append("Their localisation errors are oracle ones: the threshold is the best on the evaluated clips.")
+    shown = {*quoted.model, *quoted.dataset}
+    # Of networks and data, those that a number of the paper stands beside.
+    differs = {
+        what: [name for name in which if name in shown or what.startswith("other settings")]
+        for what, which in differences.items()
     }
-    differs = [f"{what} ({', '.join(names.unique())})" for what, names in other.items() if len(names)]
-    differs += ["another machine"] if "seconds" in set(quoted.metric) else []
-    if differs:
-        notes.append(f"Not like for like with them: this run has {', '.join(differs)}.")
+    said = [f"{what} ({', '.join(which)})" for what, which in differs.items() if which]
+    said += ["another machine"] if "seconds" in set(quoted.metric) else []
+    if said:
+        notes.append(f"Not like for like with them: this run has {', '.join(said)}.")
     return tuple(notes)
 
 

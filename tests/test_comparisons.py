@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import permutation_test
 
-from swagv.comparisons import compare, holm, sign_flip_p, win_rates
-from swagv.summary import bootstrap_interval
+from swagv.comparisons import compare, holm, sign_flip_p
+from swagv.summary import bootstrap_intervals
 
 METHODS = ("a", "b", "c")
 
@@ -18,7 +18,7 @@ def values(videos=6, clips=2, metric="deletion_auc", seed=0) -> pd.DataFrame:
     shift = {"a": 0 * base, "b": -0.2 + 0.05 * rng.normal(size=base.shape), "c": 0.1 * rng.normal(size=base.shape)}
     return pd.DataFrame(
         [
-            {"dataset": "d", "model": "m", "method": method, "metric": metric}
+            {"dataset": "d", "model": "m", "method": method, "metric": metric, "higher_is_better": "ins" in metric}
             | {"clip_id": f"v{v}@{c:06}", "video_id": f"v{v}", "value": base[v, c] + shift[method][v, c]}
             for method in METHODS
             for v in range(videos)
@@ -49,7 +49,7 @@ def test_a_pair_against_scipy_and_a_slow_definition(a, b):
     wins = [1.0 if one < 0 else 0.5 if one == 0 else 0.0 for one in difference]  # deletion: lower is better
     assert row["win_rate"] == pytest.approx(sum(wins) / 12)
     # Another route to the same interval: videos drawn by index, with other random numbers.
-    low, high = bootstrap_interval(difference, videos, 20_000, 1)
+    (low,), (high,) = bootstrap_intervals(difference[:, None], videos, 20_000, 1)
     spread = high - low
     assert row["ci_low"] == pytest.approx(low, abs=0.05 * spread)
     assert row["ci_high"] == pytest.approx(high, abs=0.05 * spread)
@@ -101,12 +101,27 @@ def test_neither_order_nor_shards_change_a_digit():
 
 
 def test_the_better_direction_is_the_metrics_own():
-    lower = win_rates(pd.DataFrame(compare(values(metric="deletion_auc"))))
-    higher = win_rates(pd.DataFrame(compare(values(metric="insertion_auc"))))
-    assert lower.loc["b", "a"] == 1
-    assert lower.loc["a", "b"] == 0
-    assert higher.loc["b", "a"] == 0
-    assert np.isnan(lower.loc["a", "a"])
+    for metric, wins in (("deletion_auc", 0), ("insertion_auc", 1), ("my_own", 0)):
+        row = pair(compare(values(metric=metric)), "a", "b")  # a is above b on every clip
+        assert row["win_rate"] == wins
+        assert row["higher_is_better"] == (metric == "insertion_auc")
+
+
+def test_the_lowest_p_that_the_videos_and_the_pairs_allow():
+    """Differences of one sign have it before the correction."""
+    for videos, flips, least in ((6, 10_000, 2 / 64), (20, 10_000, 1 / 10_001), (20, 100, 1 / 601)):
+        rows = compare(values(videos=videos), flips=flips)
+        assert pair(rows, "a", "b")["p"] == pytest.approx(least)
+        assert {row["p_least"] for row in rows} == {min(1, 3 * least)}
+    assert compare(values(videos=2))[0]["p_least"] == 1
+
+
+def test_many_methods_leave_room_for_the_correction():
+    one = values(videos=20, clips=1).query("method == 'a'")
+    table = pd.concat([one.assign(method=f"m{i:02}", value=one.value + i) for i in range(40)])
+    rows = compare(table, resamples=100)
+    assert len(rows) == 780
+    assert max(row["p_holm"] for row in rows) <= 1 / 200
 
 
 def test_only_clips_that_both_have_are_compared():
@@ -123,7 +138,7 @@ def test_only_clips_that_both_have_are_compared():
 def test_one_video_has_a_difference_and_no_interval():
     row = pair(compare(values(videos=1)), "a", "b")
     assert row["difference"] > 0.1
-    assert np.isnan([row["ci_low"], row["ci_high"], row["p"], row["p_holm"]]).all()
+    assert np.isnan([row[name] for name in ("ci_low", "ci_high", "p", "p_holm", "p_least")]).all()
 
 
 def test_a_failed_method_alone_leaves_no_pair():

@@ -117,7 +117,65 @@ def test_the_papers_tables_and_figures_are_there_without_a_word_in_the_configura
     assert set(EXPERIMENTS) <= set(evaluation().experiments)
 
 
-@pytest.mark.parametrize("name", ["table2", "figure4", "pointing"])
+@pytest.mark.parametrize("name", ["table2", "table3", "pointing"])
 def test_an_experiment_may_not_take_the_name_of_a_table_of_the_run(name):
     with pytest.raises(ConfigError, match=f"experiment '{name}' would share its table"):
         evaluation(metrics={"insertion_deletion": {}, "pointing": {}}, experiments={name: {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("figure1", {"methods": ["centre", "random", "swagv_i"]}, "sets one method against another, not 3"),
+        ("figure2", {"methods": ["swagv_i", "swagv_ig"]}, "shows one method, not 2"),
+        ("figure2", {"grids": [{"w_color": [5], "w_grad": [5], "spacing": [1, 2]}]}, "must vary just that"),
+        ("figure2", {"metrics": {"insertion_deletion": {"substrate": ["zero", "black"]}}}, "and nothing else"),
+        ("figure3", {"metrics": {"pointing": {}}}, "and nothing else"),
+        ("figure3", {"grids": []}, "each grid must vary just that"),
+        ("space_time", {"methods": ["swagv_ig"], "grids": [{"n_segments": [60]}]}, "no place for grids"),
+        ("space_time", {"metrics": {"pointing": {}}}, "draws frame_profile"),
+        ("randomisation", {"methods": ["swagv_ig"], "grids": [{"n_segments": [60]}]}, "no place for grids"),
+        ("randomisation", {"metrics": {"pointing": {}}}, "take `metrics` out"),
+        ("ablations", {"metrics": {"insertion_deletion": {}}}, "vary one in `metrics`"),
+        ("table4", {"metrics": {"pointing": {}}}, "it measures seconds"),
+        ("mine", {"figure": "sweep", "methods": ["swagv_i"]}, "each grid must vary just that"),
+    ],
+)
+def test_what_a_figure_cannot_show_is_said_before_anything_runs(name, given, message):
+    with pytest.raises(ConfigError, match=message) as found:
+        evaluation(experiments={name: given}).experiment(name)
+    assert str(found.value).startswith(f"experiment {name!r}")
+
+
+def test_an_experiment_of_ones_own_may_have_a_figure():
+    given = {"figure": "sweep", "methods": ["swagv_i"], "grids": [{"n_segments": [20, 60]}], "caption": "Few or many?"}
+    found = evaluation(experiments={"mine": given}).experiment("mine")
+    assert (found.given.figure, found.given.caption, found.given.has_table) == ("sweep", "Few or many?", False)
+    assert list(found.metrics) == ["insertion_deletion"]
+    assert evaluation(experiments={"plain": {"methods": ["swagv_i"]}}).experiment("plain").given.has_table
+
+
+def test_unknown_experiments_and_targets_are_named():
+    with pytest.raises(ConfigError, match=r"no experiment 'figure22'\. Did you mean 'figure2'"):
+        evaluation().experiment("figure22")
+    with pytest.raises(ConfigError, match=r"no target 'tabel1'\. Did you mean 'table1'"):
+        evaluation(targets=["tabel1"])
+    assert evaluation(targets=["table1", "table2"]).targets == ("table1", "table2")
+
+
+def test_a_metric_is_known_by_its_path_as_by_its_name():
+    path = "swagv.metrics.insertion_deletion:InsertionDeletion"
+    found = evaluation(metrics={"games": {"type": path, "steps": 4}})
+    assert found.metric_of("insertion_deletion").name == "games"
+    assert found.metric_of("localisation") is None
+
+
+def test_importance_over_time_needs_no_boxes_and_the_pointing_game_does():
+    metrics = evaluation(metrics={"frame_profile": {}, "pointing": {}, "frame_deletion": {}}).metrics
+    assert {name: (one.takes_boxes, one.needs_boxes) for name, one in metrics.items()} == {
+        "frame_profile": (True, False), "pointing": (True, True), "frame_deletion": (False, False)
+    }  # fmt: skip
+
+
+def test_names_of_variants_are_folders():
+    assert named("my.package:Method", {"size": [1, 2], "scale": 0.5}) == "my.package.Method-size_.1.2.-scale_0.5"

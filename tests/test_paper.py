@@ -8,7 +8,16 @@ import pytest
 
 from swagv.catalogue import METHODS, MODELS
 from swagv.config import Evaluation, load_config
-from swagv.paper import PAPER_CARDS, beside, paper_cells, paper_data, paper_method, paper_network
+from swagv.paper import (
+    PAPER_CARDS,
+    beside,
+    is_papers,
+    other_settings,
+    paper_cells,
+    paper_data,
+    paper_method,
+    paper_network,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 KINETICS, UCF = ("Kinetics-400 validation", 18_362), ("UCF101-24 test", 10_704)
@@ -163,17 +172,34 @@ def test_networks_by_their_cards():
 
 
 def test_data_by_their_settings(demo):
-    def named(kind: str, **settings: object) -> str:
-        datasets = {"x": {"type": kind, "shards": 1} | settings}
+    def named(kind: str, clips: dict | None = None, **settings: object) -> str:
+        datasets = {"x": {"type": kind, "shards": 1, "clips": clips or {}} | settings}
         metrics = {"insertion_deletion": {}}
         evaluation = Evaluation(demo | {"datasets": datasets, "metrics": metrics}, list_videos=False)
-        return paper_data(evaluation.datasets["x"].spec["dataset"])
+        return paper_data(evaluation.datasets["x"].spec)
 
     known = set(paper_cells().data) - {""}
-    assert {named("kinetics"), named("ucf101_24", split="lists/testlist01.txt")} == known
+    every = {"select": "every", "clip_step": 8}
+    assert {named("kinetics"), named("ucf101_24", every, split="lists/testlist01.txt")} == known
+    assert named("kinetics", {"select": "every"}) == named("kinetics", {"frame_step": 2}) == ""
+    assert named("ucf101_24", split="testlist01.txt") == ""  # one clip a video
+    assert named("ucf101_24", every, split="testlist01.txt", videos_per_class=1) == ""
     assert named("kinetics", split="train") == named("rendered") == ""
-    assert named("ucf101_24") == named("ucf101_24", split="trainlist01.txt") == ""
-    assert named("ucf101_24", split="testlist01.txt", one_tube=False) == ""
+    assert named("ucf101_24") == named("ucf101_24", every, split="trainlist01.txt") == ""
+    assert named("ucf101_24", every, split="testlist01.txt", one_tube=False) == ""
+
+
+def test_a_network_is_the_papers_where_only_its_weights_were_given():
+    model = {"card": "r2plus1d_18_vmz", "settings": {}, "target": "top1"}
+    assert is_papers(model)
+    for change in ({"card": "r2plus1d_18"}, {"settings": {"clip_len": 8}}, {"target": "label"}):
+        assert not is_papers(model | change)
+
+
+def test_settings_of_a_metric_that_are_not_the_papers():
+    settings = {"steps": 4, "substrate": "zero", "ties": "random"}
+    assert other_settings({"registered": "insertion_deletion", "settings": settings}) == ["steps = 4", "ties = random"]
+    assert other_settings({"registered": "package.module:Own", "settings": {"a": 1}}) == []
 
 
 def test_a_workflow_can_ask_without_torch_or_pandas():

@@ -36,6 +36,7 @@ def summary_rows(metrics: dict[str, tuple[float, float]]) -> list[dict]:
     return [
         {"dataset": "d", "model": "m", "method": method, "metric": metric, "n": 3, "n_failed": 1}
         | {"mean": value, "ci_low": value - 0.01, "ci_high": value + 0.01}
+        | {"higher_is_better": metric == "insertion_auc"}
         for metric, values in metrics.items()
         for method, value in zip(METHODS, values, strict=True)
     ]
@@ -87,11 +88,14 @@ def run(tmp_path):
     svg.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"/>')
     pair = {"dataset": "d", "model": "m", "metric": "joint", "method_a": "centre", "method_b": "swagv_i", "n": 3}
     pair |= {"n_videos": 3, "difference": 0.4, "ci_low": 0.3, "ci_high": 0.5, "p": 0.25, "p_holm": 0.5, "win_rate": 0.0}
+    pair |= {"p_least": 0.25, "higher_is_better": False}
     return {
         "tables": [html],
         "figures": [svg],
         "comparisons": [table("compared.parquet", [pair])],
+        "captions": {"figure3": "Over the final number of supervoxels."},
         "insertion_deletion": table("id.parquet", summary),
+        "games": "insertion_deletion",
         "clip_tables": {
             "insertion_deletion": [
                 table(f"{m}.parquet", clip_rows(m, v)) for m, v in zip(METHODS, (0.4, 0.2), strict=True)
@@ -169,6 +173,7 @@ def test_the_headline_sets_the_best_method_against_the_best_control(page):
 def test_comparisons_are_there_for_the_script(page):
     (one,) = data_of(page)["comparisons"]
     assert one["title"] == "deletion + (1 − insertion) ↓: m on d"
+    assert (one["videos"], one["least"]) == (3, 0.25)
     assert (one["methods"], one["pairs"]) == (["centre", "swagv_i"], [[0, 1, 3, 0.4, 0.3, 0.5, 0.5, 0.0]])
 
 

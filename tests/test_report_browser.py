@@ -51,7 +51,9 @@ def address(stores, tmp_path_factory):
     root, folder = stores[0], tmp_path_factory.mktemp("report")
     cells = [{"dataset": "d", "model": model, "method": method} for model in MODELS for method in METHODS]
     summary = [
-        cell | {"metric": metric, "n": 2, "n_failed": 0, "mean": value, "ci_low": value - 0.1, "ci_high": value + 0.1}
+        cell
+        | {"metric": metric, "n": 2, "n_failed": 0, "mean": value, "ci_low": value - 0.1, "ci_high": value + 0.1}
+        | {"higher_is_better": metric == "insertion_auc"}
         for cell in cells
         for metric, values in SCORES.items()
         for value in [values[METHODS.index(cell["method"])]]
@@ -61,6 +63,7 @@ def address(stores, tmp_path_factory):
     (folder / "figure3.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="900" height="300"/>')
     pair = {"dataset": "d", "model": "c3d", "method_a": "centre", "method_b": "grad_cam", "n": 8, "n_videos": 8}
     pair |= {"difference": 0.25, "ci_low": 0.125, "ci_high": 0.375, "p": 0.01, "p_holm": 0.02, "win_rate": 0.25}
+    pair |= {"p_least": 0.0078125, "higher_is_better": False}
     pairs = [pair | {"metric": metric} for metric in ("joint", "deletion_auc")]
     said = {"target": 1, "target_name": "golf", "p_target": 0.75, "top1": 1, "top1_name": "golf", "p_top1": 0.75}
     rows = {
@@ -87,7 +90,9 @@ def address(stores, tmp_path_factory):
         tables=[folder / "table2.html"],
         figures=[folder / "figure3.svg"],
         comparisons=[paths["compared"]],
+        captions={},
         insertion_deletion=None,
+        games="insertion_deletion",
         clip_tables={"insertion_deletion": [paths["scores"]]},
         manifests=[paths["d/manifest/0000"]],
         predictions=[paths["predictions"]],
@@ -159,6 +164,7 @@ def test_a_cell_of_the_wins_says_its_pair_from_both_sides(page):
         "deletion + (1 − insertion) ↓: c3d on d", "deletion AUC ↓: c3d on d"
     ]  # fmt: skip
     wins.locator("select").select_option("1")
+    assert wins.locator("output").inner_text().endswith("8 videos and 1 pairs allow no p below 0.0078.")
     there, back = wins.locator("td button").all()
     there.click()
     assert wins.locator("output").inner_text() == (

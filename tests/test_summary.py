@@ -1,14 +1,16 @@
 import hashlib
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from swagv.summary import (
-    bootstrap_interval,
+    bootstrap_intervals,
+    directions,
     exact_interval,
     held_out_hits,
-    higher_is_better,
     summarise,
 )
 
@@ -42,7 +44,7 @@ def test_localisation_summary_by_hand():
     }  # fmt: skip
     (one,) = {len(summarise(clips.iloc[:1], "localisation", 100))}
     assert one == 3  # no held-out figure from a single video
-    assert np.isnan(bootstrap_interval(np.ones(3), np.zeros(3), 100, 0)).all()
+    assert np.isnan(bootstrap_intervals(np.ones((3, 2)), np.zeros(3), 100, 0)).all()
 
 
 def test_alpha_from_another_dataset_by_hand():
@@ -80,7 +82,7 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     rng = np.random.default_rng(0)
     covered = 0
     for trial in range(200):
-        low, high = bootstrap_interval(rng.normal(3, 1, 40), np.arange(40), 500, trial)
+        (low,), (high,) = bootstrap_intervals(rng.normal(3, 1, (40, 1)), np.arange(40), 500, trial)
         covered += low <= 3 <= high
     assert 180 <= covered <= 200
 
@@ -118,7 +120,11 @@ def test_errors_that_are_all_alike_have_the_exact_interval_over_videos():
     row = summarise(clips, "localisation", 100)[0]
     assert (row["mean"], row["ci_high"]) == (100, 100)
     assert row["ci_low"] == pytest.approx(100 * 0.025 ** (1 / 3))  # three videos of two clips each
-    assert exact_interval(0.0, 10) == pytest.approx((0, 100 * (1 - 0.025**0.1)))
+    assert exact_interval(False, 10, 100.0) == pytest.approx((0, 100 * (1 - 0.025**0.1)))
+    won = clips.assign(pointing=1.0, pointing_frames=1.0, energy_inside=1.0)
+    by_metric = {row["metric"]: (row["ci_low"], row["ci_high"]) for row in summarise(won, "pointing", 100)}
+    assert by_metric["pointing"] == (pytest.approx(0.025 ** (1 / 3)), 1)
+    assert by_metric["energy_inside"] == (1, 1)  # of shares that are all alike the bootstrap says so
 
 
 def test_any_other_metric_has_the_scores_that_it_names_and_a_nan_is_none():
@@ -130,6 +136,16 @@ def test_any_other_metric_has_the_scores_that_it_names_and_a_nan_is_none():
     assert found["insertion_auc"] == (3, 0, 0.5)
 
 
-def test_directions():
-    assert higher_is_better("insertion_auc")
-    assert not any(map(higher_is_better, ("deletion_auc", "joint", "loc_error_value_oracle", "seconds")))
+@dataclass(frozen=True)
+class Sharpness:
+    """A metric of a user's own."""
+
+    higher_is_better: ClassVar[dict[str, bool]] = {"sharpness": True, "blur": False}
+
+
+def test_the_direction_of_a_score_is_its_metrics_own_and_stands_in_the_summary():
+    clips = pd.DataFrame({"clip_id": ["a@0", "b@0"], "sharpness": [0.1, 0.2], "blur": 0.5, "status": "ok"})
+    rows = summarise(clips.assign(dataset="d", model="m", method="x"), "tests.test_summary:Sharpness", 100)
+    assert {row["metric"]: row["higher_is_better"] for row in rows} == {"sharpness": True, "blur": False}
+    assert directions("insertion_deletion") == {"deletion_auc": False, "insertion_auc": True, "joint": False}
+    assert set(directions("timing").values()) == {False}

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from swagv.paper import beside
-from swagv.summary import higher_is_better
 from swagv.typeset import (
     TABLES,
     Cell,
@@ -45,7 +44,8 @@ def summary(datasets=("demo",), models=("net", "c3d"), metrics=TABLES["table2"][
                     continue
                 for metric in metrics:
                     mean = rng.random() * (100 if metric.startswith("loc") else 1)
-                    rows.append(row | {"metric": metric, "mean": mean, "ci_low": 0.9 * mean, "ci_high": 1.1 * mean})
+                    row |= {"metric": metric, "mean": mean, "ci_low": 0.9 * mean, "ci_high": 1.1 * mean}
+                    rows.append(row | {"higher_is_better": metric.startswith("insertion")})
     return pd.DataFrame(rows)
 
 
@@ -56,12 +56,14 @@ def with_paper(rows: pd.DataFrame) -> pd.DataFrame:
 
 def one_column(means: dict[str, float], metric: str = "joint", dataset: str = "d") -> pd.DataFrame:
     cell = {"dataset": dataset, "model": "m", "metric": metric, "n": 3, "n_failed": 0, "ci_low": 0.0, "ci_high": 1.0}
+    cell["higher_is_better"] = metric.startswith("insertion")
     return pd.DataFrame([cell | {"method": name, "mean": mean} for name, mean in means.items()])
 
 
 def compared(*pairs: tuple[str, str, float, float], metric: str = "joint") -> pd.DataFrame:
     rows = pd.DataFrame(pairs, columns=["method_a", "method_b", "ci_low", "ci_high"])
-    return rows.assign(dataset="d", model="m", metric=metric, difference=0.0, n=3, p=0.5, p_holm=1.0, win_rate=0.5)
+    same = {"difference": 0.0, "n": 3, "n_videos": 3, "p": 0.5, "p_holm": 1.0, "win_rate": 0.5}
+    return rows.assign(dataset="d", model="m", metric=metric, **same)
 
 
 def marks(means: dict[str, float], metric: str = "joint", comparisons: pd.DataFrame | None = None) -> tuple[set, set]:
@@ -129,10 +131,8 @@ def test_the_best_is_the_best_of_its_data_network_and_direction():
 
 
 def test_directions():
-    assert [metric for _, metrics in TABLES.values() for metric in metrics if higher_is_better(metric)] == [
-        "insertion_auc", "insertion_auc"
-    ]  # fmt: skip
-    assert marks({"a": 1.0, "b": 2.0}, "seconds")[0] == {"a"}
+    assert marks({"a": 2.0, "b": 3.0, "centre": 1.0}, "seconds")[0] == {"a"}  # a control has no mark for doing nothing
+    assert marks({"a": 2.0, "b": 3.0, "centre": 1.0}, "my_own")[0] == {"centre"}
     assert marks({"a": 1.0, "b": 2.0}, "insertion_auc")[0] == {"b"}
     assert marks({"a": 1.0, "b": 2.0}, "loc_error_mean_oracle")[0] == {"a"}
 
@@ -213,27 +213,41 @@ def test_caption_explains_what_is_there():
     assert "interval" not in bare
     full = build_table(summary(), "", TABLES["table2"][1], comparisons=compared()).caption
     assert all(word in full for word in ("Underlined", "Where clips failed", "A dash", "n = 6 clips of demo"))
+    few = build_table(summary(), "", TABLES["table2"][1], comparisons=compared(("a", "b", 0, 1))).caption
+    assert "Intervals over 3 videos are too narrow" in few
+    many = build_table(summary(), "", TABLES["table2"][1], comparisons=compared(("a", "b", 0, 1)).assign(n_videos=20))
+    assert "too narrow" not in many.caption
 
 
 def test_notes_say_whose_numbers_stand_beside_and_what_differs():
     rows, metrics = with_paper(summary()), TABLES["table2"][1]
-    theirs, joint, unlike = build_table(rows, "", metrics).notes
+    other = {
+        "other networks": ["net", "x"],
+        "other data": ["demo"],
+        "other settings": ["steps = 4", "substrate = blur"],
+    }
+    theirs, joint, unlike = build_table(rows, "", metrics, differences=other).notes
     assert theirs == (
-        "In italics and parentheses: the numbers of Hartley et al., WACV 2022, with C3D and R(2+1)D on Kinetics-400 "
+        "Marked as the paper's: the numbers of Hartley et al., WACV 2022, with C3D and R(2+1)D on Kinetics-400 "
         "validation, n = 18,362 clips."
     )
     assert "computed" in joint
-    assert unlike == "Not like for like with them: this run has other networks (net, c3d), other data (demo)."
-    data = {"demo": "Kinetics-400 validation"}
-    assert "networks (net)." in build_table(rows, "", metrics, data=data, same_networks=["c3d"]).notes[-1]
-    alike = build_table(rows, "", metrics, data=data, same_networks=["c3d", "net"]).notes
-    assert alike == (theirs, joint)
-    assert "other data (demo)." in build_table(rows, "", metrics, data={"demo": "UCF101-24 test"}).notes[-1]
-    assert build_table(summary(), "", metrics).notes == ()
-    assert build_table(rows[rows.method == "ep3d_10"], "", metrics).notes == ()
-    times = build_table(with_paper(summary(metrics=["seconds"])), "", ["seconds"], same_networks=["c3d", "net"]).notes
+    assert unlike == (  # but for a network that no number stands beside
+        "Not like for like with them: this run has other networks (net), other data (demo), "
+        "other settings (steps = 4, substrate = blur)."
+    )
+    assert build_table(rows, "", metrics, differences={"other networks": ["x"], "other data": []}).notes == (
+        theirs,
+        joint,
+    )
+    assert build_table(summary(), "", metrics, differences=other).notes == ()
+    assert build_table(rows[rows.method == "ep3d_10"], "", metrics, differences=other).notes == ()
+    times = build_table(with_paper(summary(metrics=["seconds"])), "", ["seconds"]).notes
     assert times[0].endswith("with C3D and R(2+1)D.")
     assert times[1:] == ("Not like for like with them: this run has another machine.",)
+    errors = build_table(with_paper(summary(metrics=TABLES["table3"][1])), *TABLES["table3"])
+    assert errors.notes[-1].startswith("Their localisation errors are oracle ones")
+    assert "on these very clips, which flatters" in errors.caption
 
 
 def test_csv_read_back_gives_the_same_numbers():

@@ -17,11 +17,11 @@ from swagv.figures.drawing import (
     legend,
     legend_height,
     message_svg,
-    metric_label,
     place,
     style_of,
     svg_of,
 )
+from swagv.headings import heading
 
 _COLUMNS = 3
 _SPREAD = 0.3  # of the methods around a value, so that their intervals stand side by side
@@ -34,7 +34,8 @@ def ablation_svg(points: pd.DataFrame, methods: Sequence[str]) -> str:
     Parameters
     ----------
     points
-        Rows dataset, model, method, choice (as "substrate"), value (as "black"), metric, mean, ci_low, ci_high, n.
+        Rows dataset, model, method, choice (as "substrate"), value (as "black"), metric, mean, ci_low, ci_high, n,
+        higher_is_better.
         Values and metrics are drawn in the order in which they come.
     methods
         All methods of the run, which fixes the colours.
@@ -61,11 +62,16 @@ def ablation_svg(points: pd.DataFrame, methods: Sequence[str]) -> str:
         panels = part.subplots(rows_of_panels, _COLUMNS, squeeze=False).flat
         for (metric, found), axes in zip(rows.groupby("metric", sort=False), panels, strict=False):
             _lines(axes, found, style)
-            axes.set(xlabel=f"{choice} →", ylabel=metric_label(metric))
+            axes.set(xlabel=f"{choice} →", ylabel=heading(metric, _direction(found)))
         for axes in panels:
             axes.set_axis_off()
     legend(figure, style, scored.method)
     return svg_of(figure)
+
+
+def _direction(rows: pd.DataFrame) -> bool | None:
+    known = rows.higher_is_better.dropna()
+    return None if known.empty else bool(known.iloc[0])
 
 
 def _lines(axes: Axes, points: pd.DataFrame, style: dict[str, dict[str, object]]) -> None:

@@ -10,22 +10,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from swagv.figures.drawing import STYLE, legend, legend_height, method_style, svg_of
+from swagv.summary import bootstrap_intervals, video_of
 
 _ARROW = {"deletion": "lower is better ↓", "insertion": "higher is better ↑"}
 
 
 @matplotlib.rc_context(STYLE)
-def curves_svg(clips: pd.DataFrame, game: str, methods: Sequence[str]) -> str:
-    """Mean curve of each method over its clips with a 95 % band (1.96 standard errors), as inline SVG.
+def curves_svg(clips: pd.DataFrame, game: str, methods: Sequence[str], resamples: int = 2000) -> str:
+    """Mean curve of each method over its clips with a 95 % band (bootstrap over videos, point by point), as inline SVG.
 
     Parameters
     ----------
     clips
-        Per-clip rows of one dataset and model: method, status, ``{game}_curve``.
+        Per-clip rows of one dataset and model: method, clip_id, status, ``{game}_curve``.
     game
         ``"deletion"`` or ``"insertion"``.
     methods
         All methods of the run, which fixes the colours.
+    resamples
+        Of the bootstrap; of a single video there is no band.
     """
     style = method_style(methods)
     figure = Figure(figsize=(5.2, 3.4 + legend_height(len(methods))), layout="constrained")
@@ -34,9 +37,9 @@ def curves_svg(clips: pd.DataFrame, game: str, methods: Sequence[str]) -> str:
     for method, found in scored:
         curves = np.stack(found[f"{game}_curve"].to_list())
         x, mean = np.linspace(0, 1, curves.shape[1]), curves.mean(0)
-        half = 1.96 * curves.std(0, ddof=1) / np.sqrt(len(curves)) if len(curves) > 1 else np.zeros_like(mean)
+        low, high = bootstrap_intervals(curves, video_of(found), resamples, 0)
         axes.plot(x, mean, linewidth=1.5, **style[method])
-        axes.fill_between(x, mean - half, mean + half, color=style[method]["color"], alpha=0.06, linewidth=0)
+        axes.fill_between(x, low, high, color=style[method]["color"], alpha=0.06, linewidth=0)
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel=f"p(target), {_ARROW[game]}")
     axes.set_xlabel(f"share of voxels {'removed' if game == 'deletion' else 'restored'} →")
     axes.set_title(game.capitalize())

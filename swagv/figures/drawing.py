@@ -15,9 +15,6 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 
-from swagv.metrics.insertion_deletion import InsertionDeletion
-from swagv.metrics.localisation import Localisation
-
 # Settings of every figure, as in `@matplotlib.rc_context(STYLE)`; a name that holds a dollar sign is no formula.
 STYLE = {"svg.hashsalt": "swagv", "svg.fonttype": "none", "font.size": 9, "text.parse_math": False}
 NO_VALUE = "no value"
@@ -26,8 +23,6 @@ _LEGEND_COLUMNS = 3
 _DASHES = ((), (5, 2), (1, 1.5), (5, 2, 1, 2), (9, 3), (3, 1, 1, 1, 1, 1), (2, 3), (9, 2, 3, 2))
 _LINES = tuple((0, dash) if dash else "-" for dash in _DASHES)
 _MARKERS = "os^DvPX<>ph"  # eleven, so that methods of one colour differ
-_NAMES = {"deletion_auc": "deletion AUC", "insertion_auc": "insertion AUC", "joint": "deletion + (1 − insertion)"}
-_HIGHER_IS_BETTER = InsertionDeletion.higher_is_better | Localisation.higher_is_better
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -56,22 +51,6 @@ def style_of(drawn: Iterable[str], methods: Sequence[str], markers: bool = False
         for index, look in enumerate(style.values()):
             look |= {"marker": _MARKERS[index % len(_MARKERS)], "markersize": 4}
     return {method: style[method] for method in drawn}
-
-
-def metric_label(metric: str) -> str:
-    """Name of a metric with an arrow to where it is better.
-
-    Examples
-    --------
-    >>> metric_label("insertion_auc"), metric_label("loc_error_value")
-    ('insertion AUC ↑', 'error %, value ↓')
-    """
-    if metric.startswith("loc_error_"):
-        name = f"error %, {metric.removeprefix('loc_error_').replace('_', ', ')}"
-    else:
-        name = _NAMES.get(metric, metric)
-    better = _HIGHER_IS_BETTER.get(metric.removesuffix("_oracle"))
-    return name if better is None else f"{name} {'↑' if better else '↓'}"
 
 
 def place(dataset: str, model: str) -> str:

@@ -10,13 +10,15 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from swagv.figures.drawing import STYLE, clips_text, message_svg, metric_label, place, svg_of, text_width
+from swagv.figures.drawing import STYLE, clips_text, message_svg, place, svg_of, text_width
+from swagv.headings import heading
 
 _COLOURS = "viridis"
 _EMPTY = "0.9"
 # Inches: a cell, what stands left of each grid, right of the last, above and below each row of grids, and the legend.
 _CELL, _LEFT, _BAR, _ABOVE, _BELOW, _LEGEND = (0.7, 0.5), 0.6, 0.9, 0.6, 0.5, (3.2, 0.45)
 _PAPER = (20, 9)  # w_color, w_grad
+_JOINT = heading("joint", False)
 
 
 @matplotlib.rc_context(STYLE)
@@ -39,7 +41,7 @@ def grid_svg(points: pd.DataFrame, marked: tuple[float, float] = _PAPER) -> str:
     ]
     grids = {grid: (rows.w_color.nunique(), rows.w_grad.nunique()) for grid, rows in points.groupby("grid", sort=False)}
     # Never less than the label of the colour bar.
-    tall = max(text_width(metric_label("joint"), 9) / 72 + 0.1, *(rows * _CELL[1] for _, rows in grids.values()))
+    tall = max(text_width(_JOINT, 9) / 72 + 0.1, *(rows * _CELL[1] for _, rows in grids.values()))
     wide = sum(columns * _CELL[0] + _LEFT for columns, _ in grids.values())
     wide = max(wide + _BAR, _LEGEND[0], *(_LEFT + text_width(title, 9, bold=True) / 72 + 0.1 for title, _ in places))
     size = wide, len(places) * (_ABOVE + tall + _BELOW) + _LEGEND[1]
@@ -61,7 +63,7 @@ def grid_svg(points: pd.DataFrame, marked: tuple[float, float] = _PAPER) -> str:
             left += columns * _CELL[0] + _LEFT
         if found["mean"].notna().any():
             scale = matplotlib.cm.ScalarMappable(colours[1], colours[0])
-            bar = figure.colorbar(scale, cax=axes_at(left - 0.35, top, 0.12, tall), label=metric_label("joint"))
+            bar = figure.colorbar(scale, cax=axes_at(left - 0.35, top, 0.12, tall), label=_JOINT)
             bar.ax.tick_params(labelsize=7)
     frames = [Patch(facecolor="none", edgecolor="black", linewidth=2)]
     labels = ["best of its grid"]

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from swagv.figures.drawing import message_svg, metric_label, text_width, xml_text
+from swagv.figures.drawing import message_svg, text_width, xml_text
+from swagv.headings import heading
 
 # Of a picture: dataset, model, clip_id and method; None for the method of the bare frames.
 Key = tuple[str, str, str, str | None]
@@ -22,6 +23,10 @@ _SIDES = (224, 160, 112, 80, 56)  # pixels of a frame, until all of them fit
 _FONT, _SMALL = 11, 10  # these and the following are pixels of the SVG
 _HEIGHT, _GAP, _MARGIN, _TITLE, _SCORES = 76, 3, 10, 34, 15
 _BETTER = {"deletion_auc": min, "insertion_auc": max}
+
+
+class TooLarge(ValueError):
+    """More pictures than fit into a file that people open."""
 
 
 def choose_clips(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -54,7 +59,7 @@ def strips_svg(rows: pd.DataFrame, pictures: Mapping[Key, np.ndarray]) -> str:
 
     Raises
     ------
-    ValueError
+    TooLarge
         If the pictures are too many to be shown in less than 1.5 MB.
     """
     return _sheet(rows, pictures, with_scores=False)
@@ -73,7 +78,7 @@ def versus_svg(rows: pd.DataFrame, pictures: Mapping[Key, np.ndarray]) -> str:
     Raises
     ------
     ValueError
-        As of `strips_svg`, or if the rows are not of two methods.
+        If the rows are not of two methods; `TooLarge` as of `strips_svg`.
     """
     if len(rows) and rows.method.nunique() != 2:
         raise ValueError(f"one method against another, not {', '.join(rows.method.unique())}: name two")
@@ -136,7 +141,7 @@ def _scores(svg: ET.Element, row: Mapping[str, object], rivals: pd.DataFrame, x:
         value = row[metric]
         best = value == better(rivals[metric].dropna(), default=np.nan)
         span = ET.SubElement(text, "tspan", {"font-weight": "bold"} if best else {})
-        span.text = f"{metric_label(metric)} {'–' if np.isnan(value) else f'{value:.3f}'}"
+        span.text = f"{heading(metric, better is max)} {'–' if np.isnan(value) else f'{value:.3f}'}"
         span.tail = "\u2003"
     span.tail = ""
 
@@ -167,7 +172,7 @@ def _encode(pictures: Mapping[Key, np.ndarray]) -> dict[Key, str]:
         found = {key: _jpeg_data_uri(picture, side) for key, picture in pictures.items()}
         if sum(map(len, found.values())) <= MAX_BYTES:
             return found
-    raise ValueError(f"{len(pictures)} filmstrips do not fit into 1.5 MB: show fewer clips, methods or networks")
+    raise TooLarge(f"{len(pictures)} filmstrips do not fit into 1.5 MB: show fewer clips, methods or networks")
 
 
 def _jpeg_data_uri(picture: np.ndarray, side: int) -> str:

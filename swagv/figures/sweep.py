@@ -20,12 +20,12 @@ from swagv.figures.drawing import (
     legend,
     legend_height,
     message_svg,
-    metric_label,
     place,
     style_of,
     svg_of,
     text_width,
 )
+from swagv.headings import heading
 
 METRICS = ("insertion_auc", "deletion_auc", "joint")
 _WIDE = 5  # highest over lowest count from which the axis is logarithmic
@@ -89,7 +89,7 @@ def _lines(axes: Axes, points: pd.DataFrame, metric: str, style: dict[str, dict[
         rows = rows.sort_values(["n_final", "n_segments"])
         axes.plot(rows.n_final, rows["mean"], linewidth=1.3, **style[method])
         intervals(axes, rows.n_final, rows, style[method]["color"])
-    axes.set_ylabel(metric_label(metric))
+    axes.set_ylabel(heading(metric, metric == "insertion_auc"))
     axes.grid(alpha=0.2)
     if metric == "joint" and len(points):
         best = points.loc[points["mean"].idxmin()]

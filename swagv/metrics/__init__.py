@@ -1,1 +1,22 @@
-"""Metrics: how good an explanation is."""
+"""Metrics: how good an explanation is.
+
+A metric of your own is a frozen dataclass whose fields are its configuration keys. A configuration names it as
+``package.module:Object``, or by a name that your package registers under the entry point ``swagv.metrics``:
+
+- ``higher_is_better``, a class variable: score -> whether more of it is better.
+- ``needs_network``, a class variable, true if it is not there: whether it runs the network. One that does not is given
+  None for `model` and `clips`, arrays in the place of tensors, and no GPU.
+- ``__call__(self, model, clips, attribution, target)`` with clips N,C,T,H,W, attribution N,T,H,W and target N, which
+  returns each score as (N,), and whatever else is worth keeping of each clip as (N,) or (N, k). What else it takes is
+  asked for by name: ``boxes`` (N,T,4, true boxes in pixels of the map, NaN for none; without a default only clips that
+  have one are scored), ``batch_size``.
+
+A score that is NaN is left out of the mean and counted as failed.
+"""
+
+from __future__ import annotations
+
+
+def needs_network(metric: object) -> bool:
+    """Whether a metric, or its class, runs the network."""
+    return getattr(metric, "needs_network", True)

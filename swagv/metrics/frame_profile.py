@@ -30,10 +30,18 @@ class FrameProfile:
     needs_network: ClassVar[bool] = False
 
     def __call__(
-        self, model: object, clips: object, attribution: ArrayLike, target: object, *, boxes: ArrayLike
+        self, model: object, clips: object, attribution: ArrayLike, target: object, *, boxes: ArrayLike | None = None
     ) -> dict[str, np.ndarray]:
-        """Scores (N,) and ``profile`` (N, T), float64; arguments are those of `swagv.metrics.pointing.Pointing`."""
+        """Scores (N,) and ``profile`` (N, T), float64; arguments are those of `swagv.metrics.pointing.Pointing`.
+
+        Without boxes there is a profile, and both scores are NaN.
+        """
+        known = boxes is not None
+        if not known:
+            boxes = np.zeros((*np.shape(attribution)[:2], 4))
         found = [_of_clip(*pair) for pair in zip(*maps_and_boxes(attribution, boxes), strict=True)]
+        if not known:
+            found = [row | dict.fromkeys(self.higher_is_better, np.float64(np.nan)) for row in found]
         return {name: np.stack([row[name] for row in found]) for name in found[0]}
 
 

@@ -158,7 +158,7 @@ def maps_and_boxes(attribution: ArrayLike, boxes: ArrayLike) -> tuple[np.ndarray
     ValueError
         If shapes do not agree, a map is not finite, or a clip has no box.
     """
-    attribution, boxes = _as_array(attribution).astype(np.float64), _as_array(boxes).astype(np.float64)
+    attribution, boxes = as_array(attribution).astype(np.float64), as_array(boxes).astype(np.float64)
     if boxes.shape != (*attribution.shape[:2], 4):
         raise ValueError(f"boxes {boxes.shape} do not fit the attribution {attribution.shape}; need N,T,4")
     if not np.isfinite(attribution).all():
@@ -168,7 +168,7 @@ def maps_and_boxes(attribution: ArrayLike, boxes: ArrayLike) -> tuple[np.ndarray
     return attribution, boxes
 
 
-def _as_array(values: ArrayLike) -> np.ndarray:
+def as_array(values: ArrayLike) -> np.ndarray:
     """An array, also of a tensor on a GPU."""
     return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 

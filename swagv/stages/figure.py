@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from swagv.figures.ablation import ablation_svg
 from swagv.figures.grid import grid_svg
 from swagv.figures.profile import profile_svg
 from swagv.figures.randomisation import randomisation_svg
-from swagv.figures.strips import Key, choose_clips, strips_svg, versus_svg
+from swagv.figures.strips import Key, TooLarge, choose_clips, strips_svg, versus_svg
 from swagv.figures.sweep import METRICS, sweep_svg
 from swagv.geometry import Geometry
 from swagv.publish import publish
 from swagv.stores import open_store
-from swagv.summary import NOT_APPLICABLE, bootstrap_interval, video_of
+from swagv.summary import NOT_APPLICABLE, bootstrap_intervals, video_of
 from swagv.tables import read_table
 from swagv.viz import filmstrip
 
@@ -106,10 +106,9 @@ def strips(
     methods
         Those shown, in this order.
     max_clips
-        Of each dataset, of different predicted classes where there are that many.
+        Of each dataset, of different predicted classes where there are that many; fewer where not all fit.
     """
-    drawn, pictures = _examples(clips, explanations, predictions, insertion_deletion, methods, max_clips)
-    _write(out, strips_svg(drawn, pictures), drawn)
+    _sheet(out, strips_svg, max_clips, clips, explanations, predictions, insertion_deletion, methods)
 
 
 def versus(
@@ -122,12 +121,15 @@ def versus(
     max_clips: int = 4,
 ) -> None:
     """Figure 1, of two methods; parameters as of `strips`."""
-    drawn, pictures = _examples(clips, explanations, predictions, insertion_deletion, methods, max_clips)
-    _write(out, versus_svg(drawn, pictures), drawn)
+    _sheet(out, versus_svg, max_clips, clips, explanations, predictions, insertion_deletion, methods)
 
 
 def ablation(
-    out: Path, summaries: Sequence[Path], choices: Sequence[Mapping[str, Any]], methods: Sequence[str]
+    out: Path,
+    summaries: Sequence[Path],
+    choices: Sequence[Mapping[str, Any]],
+    drawn: Sequence[str],
+    methods: Sequence[str],
 ) -> None:
     """Whether a choice changes the order of the methods.
 
@@ -138,20 +140,22 @@ def ablation(
     choices
         ``metric``, the name of a summary; ``choice`` and ``value``, what it was computed with. A summary may stand for
         a value of several choices.
+    drawn
+        The methods that are shown.
     """
     tables = {path.stem: read_table(path) for path in summaries}
     rows = []
     for choice in choices:
         table = tables[choice["metric"]]
-        table = table[table.method.isin(list(methods))]
+        table = table[table.method.isin(list(drawn))]
         # An error at the alpha that flatters would only double the panels.
         left_out = table.metric.isin([NOT_APPLICABLE, "none"]) | table.metric.str.endswith("_oracle")
         metrics = table.metric[~left_out].unique()
         named = {"choice": choice["choice"], "value": str(choice["value"])}
-        rows.append(_cells(table, table.method.unique(), metrics).assign(**named))
-    columns = [*_CELL, "choice", "value", *_VALUES]
-    drawn = pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
-    _write(out, ablation_svg(drawn, methods), drawn)
+        rows.append(_cells(table, table.method.unique(), metrics, ["higher_is_better"]).assign(**named))
+    columns = [*_CELL, "choice", "value", *_VALUES, "higher_is_better"]
+    points = pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+    _write(out, ablation_svg(points, methods), points)
 
 
 def randomisation(out: Path, tables: Sequence[Path], methods: Sequence[str], resamples: int = 2000) -> None:
@@ -187,6 +191,18 @@ def profile(out: Path, tables: Sequence[Path], methods: Sequence[str], resamples
     _write(out, profile_svg(drawn, methods), drawn)
 
 
+def _sheet(out: Path, draw: Callable[..., str], count: int, *sources: Sequence[Any]) -> None:
+    """Of each dataset `count` clips, or as many as fit into the file."""
+    while True:
+        drawn, pictures = _examples(*sources, count)
+        try:
+            return _write(out, draw(drawn, pictures), drawn)
+        except TooLarge:
+            if count == 1:
+                raise
+            count -= 1
+
+
 def _write(out: Path, svg: str, drawn: pd.DataFrame) -> None:
     with publish(out.with_suffix(".csv")) as partial:
         drawn.to_csv(partial, index=False, lineterminator="\n")
@@ -200,12 +216,14 @@ def _concat(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns))
 
 
-def _cells(summary: pd.DataFrame, methods: Iterable[str], metrics: Sequence[str]) -> pd.DataFrame:
+def _cells(
+    summary: pd.DataFrame, methods: Iterable[str], metrics: Sequence[str], more: Sequence[str] = ()
+) -> pd.DataFrame:
     """Means for every dataset and network of a summary and each of these methods; n = 0 where no clip was scored."""
     wanted = summary[_CELL[:2]].drop_duplicates()
     for name, values in (("method", methods), ("metric", metrics)):
         wanted = wanted.merge(pd.DataFrame({name: list(values)}, dtype=object), how="cross")
-    found = wanted.merge(summary[[*_CELL, *_VALUES]], on=[*_CELL, "metric"], how="left")
+    found = wanted.merge(summary[[*_CELL, *_VALUES, *more]], on=[*_CELL, "metric"], how="left")
     return found.assign(n=found.n.fillna(0).astype(int))
 
 
@@ -225,8 +243,8 @@ def _means(clips: pd.DataFrame, values: pd.DataFrame, steps: Sequence[str], resa
         cell = cell.sort_values("clip_id")
         found = cell.value.to_numpy(float)
         seed = int.from_bytes(hashlib.sha256("/".join(map(str, key)).encode()).digest()[:8], "big")
-        low, high = bootstrap_interval(found, video_of(cell), resamples, seed)
-        rows.append((*key, found.mean(), low, high, len(found)))
+        low, high = bootstrap_intervals(found[:, None], video_of(cell), resamples, seed)
+        rows.append((*key, found.mean(), low[0], high[0], len(found)))
     means = pd.DataFrame(rows, columns=[*_CELL, *steps, *_VALUES[1:]])
     every = clips[_CELL].drop_duplicates()
     every = every.merge(means[[*_CELL[:2], *steps]].drop_duplicates(), on=_CELL[:2])

@@ -24,6 +24,10 @@ def report(
     paper_clips: Mapping[str, int],
     alpha_from: Mapping[str, str],
     methods: Sequence[str],
+    insertion_deletion: str,
+    captions: Mapping[str, str],
+    bootstrap: int,
+    configuration: Mapping[str, object],
 ) -> None:
     """Write the report.
 
@@ -40,8 +44,14 @@ def report(
         Dataset -> clips that the paper evaluated, 0 for none.
     alpha_from
         Dataset -> the one that chooses its localisation threshold.
-    methods
-        In the order in which they are shown.
+    methods, captions
+        As of `swagv.report.write_report`.
+    insertion_deletion
+        Name of the metric of that kind, empty for none.
+    bootstrap
+        Resamples.
+    configuration
+        What repeats the run.
     """
     frames = {(path.parts[-3], path.name): path for path in clips}
     examples = [
@@ -56,7 +66,10 @@ def report(
         tables=tables,
         figures=figures,
         comparisons=comparisons,
-        insertion_deletion=next((path for path in summaries if path.stem == "insertion_deletion"), None),
+        insertion_deletion=next((path for path in summaries if path.stem == insertion_deletion), None),
+        games=insertion_deletion,
+        captions=captions,
+        resamples=bootstrap,
         clip_tables=by_metric,
         manifests=manifests,
         predictions=predictions,
@@ -64,7 +77,7 @@ def report(
         paper_clips=paper_clips,
         alpha_from=alpha_from,
         methods=methods,
-        provenance=_provenance([*manifests, *predictions, *clip_tables, *summaries]),
+        provenance={"configuration": configuration} | _provenance([*manifests, *predictions, *clip_tables, *summaries]),
     )
 
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from swagv.geometry import Geometry
-from swagv.metrics.localisation import Localisation
+from swagv.metrics import needs_network
+from swagv.metrics.localisation import Localisation, as_array
 from swagv.provenance import provenance
 from swagv.registry import load_object
 from swagv.stores import ok_rows, open_store
@@ -39,9 +40,9 @@ def score(
     """
     store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
     metric = load_object(spec["metric"]["object"])(**spec["metric"]["settings"])
-    wanted = {p.name for p in inspect.signature(metric).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    parameters = inspect.signature(metric).parameters
     model = device = None
-    if metric.needs_network:
+    if needs_network(metric):
         from swagv.network_batches import load_for_stage
 
         model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
@@ -52,15 +53,16 @@ def score(
         for row, value in zip(known, status, strict=True)
     ]
     for index in tqdm(good, desc=type(metric).__name__, mininterval=10):
-        given: dict[str, Any] = {"batch_size": runtime["batch_size"]} if "batch_size" in wanted else {}
-        if "boxes" in wanted:
+        given: dict[str, Any] = {"batch_size": runtime["batch_size"]} if "batch_size" in parameters else {}
+        heat = maps["attribution"].oindex[[index]]
+        if "boxes" in parameters:
             geometry, size = Geometry(**spec["geometry"]), store.attrs["sizes"][index]
-            boxes = Localisation().true_boxes(store["boxes"][index], geometry, size)
-            if not np.isfinite(boxes).all(-1).any():
+            boxes = _visible(Localisation().true_boxes(store["boxes"][index], geometry, size), heat.shape[2:])
+            if np.isfinite(boxes).all(-1).any():
+                given["boxes"] = boxes[None]
+            elif parameters["boxes"].default is inspect.Parameter.empty:
                 rows[index]["status"] = "no_true_box"
                 continue
-            given["boxes"] = boxes[None]
-        heat = maps["attribution"].oindex[[index]]
         if model is None:
             result = metric(None, None, heat, None, **given)
         else:
@@ -69,16 +71,24 @@ def score(
             inputs = model.preprocess(store["frames"].oindex[[index]])
             target = torch.tensor([rows[index]["target"]], device=inputs.device)
             result = metric(model, inputs, torch.from_numpy(heat).to(inputs.device), target, **given)
-        found = {name: np.asarray(value)[0] for name, value in result.items()}
-        if metric.needs_network and not all(np.isfinite(value).all() for value in found.values()):
+        found = {name: as_array(value)[0] for name, value in result.items()}
+        if needs_network(metric) and not all(np.isfinite(value).all() for value in found.values()):
             rows[index]["status"] = "the network's scores are not finite"
             continue
         rows[index] |= {name: value.tolist() for name, value in found.items()}
     write_table(out, rows, _schema(metric, rows), provenance("score", spec, device or "cpu"))
 
 
+def _visible(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Boxes (T, 4) on a map of this height and width; one that is wholly beside it is none."""
+    left, top, right, bottom = boxes.T
+    beside = (right < 0) | (bottom < 0) | (left > size[1] - 1) | (top > size[0] - 1)
+    return np.where(beside[:, None], np.nan, boxes)
+
+
 def _schema(metric: Any, rows: list[dict[str, Any]]) -> pa.Schema:
-    """Numbers for the scores that the metric names, lists for whatever else it gives."""
-    names = dict.fromkeys(name for row in rows for name in row if name not in SCORES.names)
-    lists = [pa.field(name, pa.list_(pa.float32())) for name in names if name not in metric.higher_is_better]
-    return pa.schema([*SCORES, *(pa.field(name, pa.float64()) for name in metric.higher_is_better), *lists])
+    """Numbers for the scores that the metric names; whatever else it gives is a number or a list for each clip."""
+    more = {name: value for row in rows for name, value in row.items() if name not in SCORES.names}
+    kinds = {name: pa.list_(pa.float32()) if isinstance(value, list) else pa.float64() for name, value in more.items()}
+    kinds = dict.fromkeys(metric.higher_is_better, pa.float64()) | kinds
+    return pa.schema([*SCORES, *(pa.field(name, kind) for name, kind in kinds.items())])

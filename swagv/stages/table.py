@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from swagv.catalogue import METRICS
-from swagv.paper import PAPER_CARDS, beside, paper_data, paper_method, paper_network
+from swagv.paper import beside, is_papers, other_settings, paper_data, paper_method, paper_network
 from swagv.provenance import provenance
+from swagv.summary import NOT_APPLICABLE
 from swagv.tables import TABLE, read_table, write_table
 from swagv.typeset import TABLES, build_table, typeset
 
@@ -36,31 +36,35 @@ def table(
     timings
         What a summary of seconds was made of: it says on which machine.
     spec
-        ``methods``, a list of name and spec in the order of the rows; ``networks``, model -> name of its card;
-        ``datasets``, dataset -> spec; ``metrics``, metric -> its registered name; ``choices`` (metric, choice, value)
-        of an experiment that varies a metric, where each choice is a block of rows, and no number of the paper stands
-        beside them.
+        ``methods``, a list of name and spec in the order of the rows; ``models``, name -> ``card``, ``settings``,
+        ``target``; ``datasets``, name -> spec; ``metrics``, name -> ``registered`` and ``settings``; ``choices``
+        (metric, choice, value) of an experiment that varies a metric, where each choice is a block of rows, and no
+        number of the paper stands beside them.
     """
-    methods = dict(spec["methods"])
+    methods, models = dict(spec["methods"]), spec["models"]
     number = int(out.stem.removeprefix("table")) if out.stem in TABLES else None
-    networks = {model: paper_network(card) for model, card in spec["networks"].items()}
+    networks = {model: paper_network(found["card"]) for model, found in models.items()}
     named = {name: paper_method(method) for name, method in methods.items()}
     tables, rows = [], []
-    for kind in dict.fromkeys(spec["metrics"].values()):
-        paths = [path for path in summaries if spec["metrics"][path.stem] == kind]
-        pairs = [path for path in comparisons if spec["metrics"][path.stem] == kind]
-        found = _concat(paths, spec["choices"])
+    for kind in dict.fromkeys(metric["registered"] for metric in spec["metrics"].values()):
+        names = [name for name, metric in spec["metrics"].items() if metric["registered"] == kind]
+        found = _concat([path for path in summaries if path.stem in names], spec["choices"])
+        if tables and not _scores(found):
+            continue
         if not spec["choices"]:
             found = beside(found, named, networks, number)
         found = found.sort_values("method", key=lambda column: column.map(list(methods).index), kind="stable")
-        title, metrics = TABLES.get(out.stem) or (_TITLES.get(kind, kind), _scores(kind, found))
+        title, metrics = TABLES.get(out.stem) or (_TITLES.get(kind, kind), _scores(found) or ["score"])
         built = build_table(
             found,
             title,
             metrics,
-            comparisons=_concat(pairs, spec["choices"]),
-            data={name: paper_data(dataset) for name, dataset in spec["datasets"].items()},
-            same_networks=[model for model, card in spec["networks"].items() if card in PAPER_CARDS],
+            comparisons=_concat([path for path in comparisons if path.stem in names], spec["choices"]),
+            differences={
+                "other networks": [name for name, model in models.items() if not is_papers(model)],
+                "other data": _other_data(found, spec["datasets"]),
+                "other settings": [text for name in names for text in other_settings(spec["metrics"][name])],
+            },
         )
         tables.append(replace(built, notes=(*_machines(timings), *built.notes)))
         rows += found.astype(object).where(found.notna(), None).to_dict("records")
@@ -68,11 +72,19 @@ def table(
     write_table(out, rows, TABLE, provenance("table", spec))
 
 
-def _scores(kind: str, summary: pd.DataFrame) -> list[str]:
-    """Scores of a kind of metric in the order in which its class names them, those of an oracle last."""
-    names = list(METRICS.load(kind).higher_is_better)
-    names += [f"{name}_oracle" for name in names]
-    return [name for name in names if name in set(summary.metric)] or names
+def _other_data(found: pd.DataFrame, datasets: dict[str, Any]) -> list[str]:
+    """The datasets that are not those of the paper's numbers beside them."""
+    if "paper_data" not in found:
+        return []
+    pairs = dict.fromkeys(zip(found.dataset, found.paper_data, strict=True))
+    other = [name for name, theirs in pairs if isinstance(theirs, str) and theirs != paper_data(datasets[name])]
+    return list(dict.fromkeys(other))
+
+
+def _scores(summary: pd.DataFrame) -> list[str]:
+    """In the order in which the metric names them, those of an oracle last."""
+    names = summary.metric[~summary.metric.isin([NOT_APPLICABLE, "none"])].unique()
+    return sorted(names, key=lambda name: name.endswith("_oracle"))
 
 
 def _machines(timings: Sequence[Path]) -> list[str]:
@@ -81,6 +93,8 @@ def _machines(timings: Sequence[Path]) -> list[str]:
         return []
     rows = pd.concat([read_table(path) for path in timings], ignore_index=True)
     rows = rows[rows.status == "ok"]
+    if rows.empty:
+        return []
     machines = {f"{row.device}, {row.threads:g} threads" for row in rows.itertuples()}
     sizes = ", ".join(f"{size:g}" for size in sorted(rows.best_batch.unique()))
     return [

@@ -23,6 +23,8 @@ from swagv.tables import TIMING, read_rows, write_table
 # A batch twice as large must be so much faster per clip, or the search for the best one ends.
 _GAIN = 0.97
 _CALLS = 8  # that count, at most, of every batch size
+_LARGEST = 64
+_BUDGET = 30.0  # seconds that the calls of one batch size may be expected to take
 
 
 def timing(
@@ -32,15 +34,16 @@ def timing(
 
     Everything that the method needs is in them, gradients and supervoxels too. The device is waited for, and the first
     call of every batch size is not counted; of the others there is one for each clip, of which it is the first in the
-    batch, up to 8. Batches grow by factors of two up to ``clips``, as long as that is faster per clip and fits the
-    device's memory; where a shard has fewer clips, some are in a batch more than once.
+    batch, up to 8. Batches grow by factors of two up to 64, as long as that is faster per clip, fits the device's
+    memory and takes no longer than half a minute; where there are fewer clips, some are in a batch more than once.
 
     Parameters
     ----------
     key
         dataset, model, method and shard, written into every row.
     spec
-        ``model``, ``method`` and ``clips``, the most to take of the shard and to put into one batch.
+        ``model``, ``method`` and ``clips``, the most to take of the shard. Without one that is ok there is a row for
+        each of the others.
     """
     store, known = open_store(clips), read_rows(predictions)
     method = load_object(spec["method"]["object"])(**spec["method"]["settings"])
@@ -49,11 +52,12 @@ def timing(
     taken = [index for index, row in enumerate(known) if row["status"] == "ok"][: spec["clips"]]
     clip_ids = [known[index]["clip_id"] for index in taken]
     rows = [key | {"clip_id": clip_id, "status": "ok"} for clip_id in clip_ids[:_CALLS]]
+    rows = rows or [key | {"clip_id": row["clip_id"], "status": row["status"]} for row in known[: spec["clips"]]]
     if taken:
         frames = store["frames"].oindex[taken]
         targets = torch.tensor([known[index]["target"] for index in taken], device=device)
         try:
-            found = _times(method, model, frames, targets, clip_ids, spec["clips"])
+            found = _times(method, model, frames, targets, clip_ids)
         except NotApplicable as reason:
             rows = [row | {"status": f"not_applicable: {reason}"} for row in rows]
         else:
@@ -69,7 +73,6 @@ def _times(
     frames: np.ndarray,
     targets: torch.Tensor,
     clip_ids: list[str],
-    largest: int,
 ) -> list[dict[str, Any]]:
     """seconds, seconds_best_batch and best_batch of each of the first clips."""
 
@@ -88,7 +91,8 @@ def _times(
 
     alone = best = seconds(1)
     size = 1
-    while 2 * size <= largest:
+    calls = 1 + min(len(frames), _CALLS)
+    while 2 * size <= _LARGEST and calls * 2 * size * best.mean() <= _BUDGET:
         try:
             larger = seconds(2 * size)
         except torch.cuda.OutOfMemoryError:

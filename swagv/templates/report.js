@@ -71,9 +71,16 @@ if (wins) {
       });
     });
     place.replaceChildren(table);
-    says.textContent = "Tap a cell for the difference, its interval and p.";
+    says.textContent = `Tap a cell for the difference, its interval and p. ${floor(one)}`;
   }
   showWins(data.comparisons[0]);
+}
+
+// What a p can be at best: with few videos and many pairs, none is small, whatever the methods do.
+function floor(one) {
+  const pairs = one.pairs.length;
+  if (one.least === null) return "One video says nothing of the spread: there is no p.";
+  return `${one.videos} videos and ${pairs} pairs allow no p below ${one.least.toPrecision(2)}.`;
 }
 
 function sentence(one, name, other, pair) {

@@ -26,7 +26,9 @@ GAMES = ("deletion_auc", "insertion_auc", "joint")
 def means(method, level, model="m", metrics=GAMES):
     names = {"dataset": "d", "model": model, "method": method, "n": 8, "n_failed": 1}
     return [
-        names | {"metric": metric, "mean": level + index / 7, "ci_low": level, "ci_high": level + 1 / 3}
+        names
+        | {"metric": metric, "mean": level + index / 7, "ci_low": level, "ci_high": level + 1 / 3}
+        | {"higher_is_better": metric == "insertion_auc"}
         for index, metric in enumerate(metrics)
     ]
 
@@ -206,7 +208,7 @@ def test_ablation_takes_a_summary_for_every_value_that_it_stands_for(tmp_path):
         {"metric": "id-substrate_black", "choice": "substrate", "value": "black"},
         {"metric": "id", "choice": "largest", "value": False},
     ]
-    figure.ablation(tmp_path / "f" / "a.svg", [plain, black], choices, ["a", "b"])
+    figure.ablation(tmp_path / "f" / "a.svg", [plain, black], choices, ["a", "b"], ["a", "b", "other"])
     drawn, svg = read(tmp_path / "f" / "a.svg")
     deletion = drawn[drawn.metric == "deletion_auc"][["method", "choice", "value", "mean", "n"]]
     assert deletion.fillna(-1).to_numpy().tolist() == [
@@ -215,7 +217,7 @@ def test_ablation_takes_a_summary_for_every_value_that_it_stands_for(tmp_path):
         ["a", "largest", "False", 0.1, 8], ["b", "largest", "False", 0.2, 8],
     ]  # fmt: skip
     assert sorted(set(drawn.metric)) == sorted(GAMES)
-    assert svg == ablation_svg(drawn, ["a", "b"])
+    assert svg == ablation_svg(drawn, ["a", "b", "other"])
 
 
 def clip_rows(**more):
@@ -280,8 +282,8 @@ def test_summaries_without_a_row_give_figures_that_say_so(tmp_path):
     for draw in (
         lambda: figure.grid(out, [table], {"a": point}),
         lambda: figure.sweep(out, [table], [], {"a": point}, {"a": "a"}, ["a"]),
-        lambda: figure.ablation(out, [table], [{"metric": "id", "choice": "c", "value": 1}], ["a"]),
-        lambda: figure.ablation(out, [], [], ["a"]),
+        lambda: figure.ablation(out, [table], [{"metric": "id", "choice": "c", "value": 1}], ["a"], ["a"]),
+        lambda: figure.ablation(out, [], [], ["a"], ["a"]),
         lambda: figure.randomisation(out, [], ["a"]),
         lambda: figure.profile(out, [], ["a"]),
     ):

@@ -98,7 +98,9 @@ def test_a_row_a_clip_in_their_order_with_the_numbers_of_the_metric(shard, tmp_p
 def test_what_is_not_a_score_is_a_list_of_the_clip(shard, tmp_path):
     folder, _, maps, boxes = shard
     rows, schema = run(folder, tmp_path / "x.parquet", "swagv.metrics.frame_profile:FrameProfile", geometry=GEOMETRY)
-    check_keys(rows, WITHOUT_A_BOX)
+    check_keys(rows, STATUS)
+    assert np.isnan([rows[UNBOXED]["tracking_error"], rows[UNBOXED]["tracking_gain"]]).all()  # which need a box
+    assert sum(rows[UNBOXED]["profile"]) == pytest.approx(1)
     assert schema.names == [*NAMES, "tracking_error", "tracking_gain", "profile"]
     assert schema.types[len(NAMES) :] == [pa.float64(), pa.float64(), pa.list_(pa.float32())]
     for index in GOOD:

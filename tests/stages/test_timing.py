@@ -92,8 +92,8 @@ def clock(monkeypatch):
     return CLOCK
 
 
-def run(folder, largest, status=STATUS, **settings):
-    """The table of a shard whose i-th clip has pixels of value i."""
+def run(folder, largest, status=STATUS, budget=np.inf, **settings):
+    """The table of a shard whose i-th clip has pixels of value i; `largest` batch, and most clips."""
     frames = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None, None, None], (4, 2, 8, 8, 3))
     with create_store(folder / "clips.zarr", CLIPS, {}) as store:
         store.status = status
@@ -105,7 +105,10 @@ def run(folder, largest, status=STATUS, **settings):
     write_table(folder / "p.parquet", known, PREDICTIONS, {})
     spec = {"method": {"object": "tests.stages.test_timing:Metered", "settings": settings}}
     spec |= {"model": MODEL, "clips": largest}
-    stage.timing(folder / "clips.zarr", folder / "p.parquet", folder / "t.parquet", KEY, spec, RUNTIME)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "_LARGEST", largest)
+        patch.setattr(stage, "_BUDGET", budget)
+        stage.timing(folder / "clips.zarr", folder / "p.parquet", folder / "t.parquet", KEY, spec, RUNTIME)
     found = read_provenance(folder / "t.parquet")
     assert (found["stage"], found["spec"], found["device"]) == ("timing", spec, "cpu")
     table = read_table(folder / "t.parquet")
@@ -226,7 +229,16 @@ def test_a_method_that_does_not_fit_the_network_is_a_status(tmp_path):
     assert sizes() == [1]
 
 
-def test_a_shard_without_one_good_clip_is_an_empty_table(tmp_path):
-    table = run(tmp_path, 4, status=["unreadable: x"] * 4)
-    assert len(table) == 0
+@pytest.mark.parametrize(("budget", "tried"), [(4 * 2 * 100.0, {1, 2}), (4 * 2 * 100.0 - 1, {1}), (3000, {1, 2, 4})])
+def test_no_batch_is_tried_that_would_take_too_long(tmp_path, budget, tried):
+    """The uncounted call and three others; a clip takes 100 seconds alone, and 80 in a batch of two."""
+    run(tmp_path, 8, budget=budget, call={"1": 99.5, "2": 2 * 79.5, "4": 4 * 99.5})
+    assert set(sizes()) == tried
+
+
+def test_a_shard_without_one_good_clip_is_a_row_for_each(tmp_path):
+    table = run(tmp_path, 3, status=["unreadable: x"] * 4)
+    assert table.clip_id.tolist() == CLIPS[:3]
+    assert set(table.status) == {"unreadable: x"}
+    assert table.seconds.isna().all()
     assert CLOCK.calls == []

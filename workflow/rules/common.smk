@@ -20,6 +20,7 @@ from swagv.catalogue import METRICS
 from swagv.config import Evaluation, canonical, gradients_of, modules_of, recipes_of
 from swagv.errors import SwagvError
 from swagv.fingerprint import fingerprint
+from swagv.metrics import needs_network
 from swagv.registry import load_object
 
 try:
@@ -38,7 +39,7 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 32))
 DEVICE = evaluation.runtime["device"]
 GPU = int(DEVICE.startswith("cuda") or (DEVICE == "auto" and shutil.which("nvidia-smi") is not None))
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-TEMPLATES = Path(workflow.basedir) / "swagv" / "templates"
+LIBRARY = Path(workflow.basedir) / "swagv"
 
 
 # Before the first job, in the one process that starts them: build every network, so that weights that do not fit cost
@@ -67,9 +68,9 @@ wildcard_constraints:
 
 
 @cache  # asked once a job
-def code(script, *modules, templates=()):
-    """Fingerprint of a stage's script, the library modules that it really uses, and templates."""
-    return fingerprint(modules, [SCRIPTS / script, *(TEMPLATES / name for name in templates)])
+def code(script, *modules, files=()):
+    """Fingerprint of a stage's script, the library modules that it really uses, and files of the library."""
+    return fingerprint(modules, [SCRIPTS / script, *(LIBRARY / name for name in files)])
 
 
 def passed_check():
@@ -203,22 +204,22 @@ def network_spec(wildcards, experiment):
     """Of a job that explains a few clips itself."""
     spec = {"method": method_of(wildcards).spec, "model": model_of(wildcards).spec}
     spec |= {"seed": 0} if experiment == "randomisation" else {}
-    return spec | {"clips": experiment_of(experiment).clips}
+    return spec | {"clips": experiment_of(experiment).given.clips}
 
 
-def needs_network(metric):
-    return load_object(metric.spec["object"]).needs_network
+def runs_network(metric):
+    return needs_network(load_object(metric.spec["object"]))
 
 
 def score_code(wildcards):
     metric = metric_of(wildcards)
-    network = [network_module(wildcards)] if needs_network(metric) else []
+    network = [network_module(wildcards)] if runs_network(metric) else []
     return code("score.py", "swagv.stages.score", method_module(metric.spec), *network)
 
 
 def score_spec(wildcards):
     metric = metric_of(wildcards)
-    parts = [*["model"] * needs_network(metric), *["geometry"] * metric.needs_boxes]
+    parts = [*["model"] * runs_network(metric), *["geometry"] * metric.takes_boxes]
     return canonical(metric_spec(wildcards, *parts) | {"metric": metric.spec})
 
 
@@ -289,15 +290,17 @@ def summaries():
     return [f"results/summary/{name}.parquet" for name in evaluation.metrics]
 
 
-def stores(experiment=None):
-    """Everything between the videos and the summaries, of the configuration or of an experiment.
+def stores(part, metrics):
+    """Everything between the videos and the scores of `metrics`, for the methods of the configuration or an experiment.
 
     A target asks for it, because Snakemake deletes a job's output before it starts and does not miss a file whose
     descendants exist: a run killed while it replaced one would otherwise leave old results that look finished.
     """
-    part = experiment or evaluation
+    scored = {dataset.name for metric in metrics for dataset in datasets_of(metric)}
     found = []
     for dataset in evaluation.datasets.values():
+        if dataset.name not in scored and (metrics or dataset.alpha_for):
+            continue
         folder = f"results/{dataset.name}"
         shared = ["manifest/{}.parquet", "clips/{}.zarr"]
         own = ["predictions/{}.parquet"]
@@ -305,60 +308,57 @@ def stores(experiment=None):
         for name, method in recipes_of(part.methods.values()).items():
             (shared if method.explainer.features == "image" else own).append(f"supervoxels/{name}/{{}}.zarr")
         own += [f"explanations/{name}/{{}}.zarr" for name in part.methods]
-        metrics = [metric.name for metric in part.metrics.values() if dataset in datasets_of(metric)]
-        own += [f"{metric}/{name}/{{}}.parquet" for metric in metrics for name in part.methods]
+        here = [metric.name for metric in metrics if dataset in datasets_of(metric)]
+        own += [f"{metric}/{name}/{{}}.parquet" for metric in here for name in part.methods]
         shared += [f"{model}/{path}" for model in part.models for path in own]
         found += [f"{folder}/{path.format(shard)}" for path in shared for shard in dataset.shards]
     return found
 
 
-# Tables of everything that the configuration runs, and the metric of each.
-RESULT_TABLES = {"table2": "insertion_deletion", "table3": "localisation"}
-RESULT_TABLES |= {name: name for name in evaluation.metrics if name not in RESULT_TABLES.values()}
-# Figures, and the kind of each; every other experiment is a table alone.
-FIGURES = {
-    "figure1": "versus",
-    "figure2": "grid",
-    "figure3": "sweep",
-    "figure4": "strips",
-    "ablations": "ablation",
-    "randomisation": "randomisation",
-    "space_time": "profile",
+# Tables of what the configuration runs anyway, and the metric of each.
+RESULT_TABLES = {
+    {"insertion_deletion": "table2", "localisation": "table3"}.get(metric.registered, metric.name): metric
+    for metric in reversed(evaluation.metrics.values())
 }
-# Of these there is no table of means.
-FIGURES_ALONE = ("figure1", "figure2", "figure3", "figure4", "randomisation")
+RESULT_TABLES |= {metric.name: metric for metric in evaluation.metrics.values() if metric not in RESULT_TABLES.values()}
 
 
 def targets():
     """What people look at, each a rule of its own: the tables of the run, and the experiments."""
-    names = {*RESULT_TABLES, "figure4", *evaluation.experiments}
+    names = {*RESULT_TABLES, "table2", "table3", *evaluation.experiments}
     return sorted(names, key=lambda name: (not name.startswith("table"), not name.startswith("figure"), name))
-
-
-def part_of(target):
-    """The experiment of a target; None for one that shows the configuration's own methods."""
-    return None if target in (*RESULT_TABLES, "figure4") else experiment_of(target)
 
 
 def outputs_of(target):
     """What a target makes, with everything that it rests on."""
-    made = [] if target in FIGURES_ALONE else [f"results/tables/{target}.parquet"]
-    made += [f"results/figures/{target}.svg"] if target in FIGURES else []
-    # Timing explains anew, and needs no explanation in a store.
-    return made if target == "table4" else [*made, *stores(part_of(target))]
+    if target in evaluation.experiments:
+        part = experiment_of(target)
+        if target == "table4":  # explains anew, and needs no explanation in a store
+            return ["results/tables/table4.parquet"]
+        made = [f"results/tables/{target}.parquet"] * part.given.has_table
+        made += [f"results/figures/{target}.svg"] * bool(part.given.figure)
+        return [*made, *stores(part, list(part.metrics.values()))]
+    return [f"results/tables/{target}.parquet", *stores(evaluation, [run_metric(target)])]
 
 
-def asked_for(target):
-    """Whether a target is part of every run, is made in this one, or was in an earlier one: the report shows it then."""
-    if target in RESULT_TABLES:
-        return RESULT_TABLES[target] in evaluation.metrics
-    made = any(Path(f"results/{name}").exists() for name in (f"tables/{target}.parquet", f"figures/{target}.svg"))
-    return made or target in workflow.dag_settings.targets
+def run_metric(table):
+    """The metric of a table of the run."""
+    if table not in RESULT_TABLES:
+        raise WorkflowError(
+            f"{table} needs metrics.{'localisation' if table == 'table3' else 'insertion_deletion'} in the configuration"
+        )
+    return RESULT_TABLES[table]
+
+
+def wanted():
+    """Targets of this run: the tables of its metrics, those that the configuration names, those asked for."""
+    asked = {*RESULT_TABLES, *evaluation.targets, *workflow.dag_settings.targets}
+    return [target for target in targets() if target in asked]
 
 
 def shown(kind):
     """Tables, or figures, that the report shows."""
-    paths = [path for target in targets() if asked_for(target) for path in outputs_of(target)]
+    paths = [path for target in wanted() for path in outputs_of(target)]
     return [path for path in paths if path.startswith(f"results/{kind}/")]
 
 
@@ -366,88 +366,101 @@ def scopes_of(table):
     """The summaries that a table is made of."""
     if table == "table4":
         return ["timing"]
-    if table in RESULT_TABLES:
-        if RESULT_TABLES[table] not in evaluation.metrics:
-            raise WorkflowError(f"{table} needs metrics.{RESULT_TABLES[table]} in the configuration")
-        return [RESULT_TABLES[table]]
-    return [f"{table}/{metric}" for metric in experiment_of(table).metrics]
+    if table in evaluation.experiments:
+        return [f"{table}/{metric}" for metric in experiment_of(table).metrics]
+    return [run_metric(table).name]
 
 
 def table_spec(table):
     """What a table needs to find the paper's own numbers and to order its rows."""
-    part = part_of(table)
-    metrics = {} if table == "table4" else {m: scope_of(m)[0] for m in scopes_of(table)}
+    part = experiment_of(table) if table in evaluation.experiments else None
+    metrics = [] if table == "table4" else [scope_of(scope)[0] for scope in scopes_of(table)]
     return {
         "choices": part.choices if part else [],
         # A list, in the order of the rows.
         "methods": [[name, method.spec] for name, method in (part or evaluation).methods.items()],
-        "networks": {name: model.spec["card"] for name, model in evaluation.models.items()},
-        "datasets": {dataset.name: dataset.spec["dataset"] for dataset in evaluation.evaluated},
-        "metrics": {metric.name: metric.registered for metric in metrics.values()} or {"timing": "timing"},
+        "models": {name: model.spec | {"target": model.target} for name, model in evaluation.models.items()},
+        "datasets": {dataset.name: dataset.spec for dataset in evaluation.evaluated},
+        "metrics": {metric.name: {"registered": metric.registered} | metric.spec for metric in metrics}
+        or {"timing": {"registered": "timing", "settings": {}}},
     }
 
 
 def timings():
-    """A shard of the first dataset is enough to time a method."""
+    """The lowest shard of the first dataset is enough to time a method."""
     dataset, experiment = evaluation.evaluated[0], experiment_of("table4")
     pattern = f"results/{dataset.name}/{{model}}/timing/{{method}}/{min(dataset.shards)}.parquet"
     return cells(pattern, [dataset], experiment.models, experiment.methods)
 
 
 def figure_inputs(wildcards):
-    name = wildcards.figure
-    part, kind = part_of(name), FIGURES[name]
-    which = (None, part.models, part.methods) if part else ()
+    part = experiment_of(wildcards.figure)
+    kind, which = part.given.figure, (None, part.models, part.methods)
     if kind in ("versus", "strips"):
-        cell, metrics = "results/{dataset}/{model}", (part or evaluation).metrics
+        cell = "results/{dataset}/{model}"
         return {
             "clips": cells("results/{dataset}/clips/{shard}.zarr"),
             "predictions": cells(f"{cell}/predictions/{{shard}}.parquet", *which),
             "explanations": cells(f"{cell}/explanations/{{method}}/{{shard}}.zarr", *which),
-            "insertion_deletion": (
-                clip_tables(metrics["insertion_deletion"], part) if "insertion_deletion" in metrics else []
-            ),
+            "insertion_deletion": [path for metric in part.metrics.values() for path in clip_tables(metric, part)],
         }
     if kind == "randomisation":
         return {"tables": cells("results/{dataset}/{model}/randomisation/{method}/{shard}.parquet", *which)}
     if kind == "profile":
-        return {"tables": clip_tables(part.metrics["frame_profile"], part)}
-    inputs = {"summaries": [f"results/summary/{name}/{metric}.parquet" for metric in part.metrics]}
+        profiles = [metric for metric in part.metrics.values() if metric.registered == "frame_profile"]
+        return {"tables": clip_tables(profiles[0], part)}
+    metrics = list(part.metrics.values())
+    inputs = {"summaries": [f"results/summary/{part.name}/{metric.name}.parquet" for metric in metrics]}
     if kind == "sweep":
-        inputs["supervoxels"] = [path for path in stores(part) if "/supervoxels/" in path]
+        inputs["supervoxels"] = [path for path in stores(part, metrics) if "/supervoxels/" in path]
     return inputs
+
+
+def coloured():
+    """The methods that a colour is kept for, so that each has one in every figure and in the report."""
+    return list(dict.fromkeys([*evaluation.methods, *evaluation.varied_methods]))
 
 
 def figure_spec(figure):
     """What a figure's stage is told beside its inputs."""
-    part, kind = part_of(figure), FIGURES[figure]
-    methods = list(part.methods if part else evaluation.methods)
-    # All of them, so that a method has one colour in every figure.
-    everyone = list(dict.fromkeys([*evaluation.methods, *(row["base"] for row in part.points)] if part else methods))
+    part = experiment_of(figure)
+    kind = part.given.figure
     if kind in ("strips", "versus"):
-        return {"kind": kind, "methods": methods}
+        return {"kind": kind, "methods": list(part.methods), "max_clips": part.given.clips}
     if kind in ("randomisation", "profile"):
-        return {"kind": kind, "methods": everyone, "resamples": evaluation.bootstrap}
+        return {"kind": kind, "methods": coloured(), "resamples": evaluation.bootstrap}
     if kind == "ablation":
-        return {"kind": kind, "methods": methods, "choices": part.choices}
-    varied = {"grid": ("w_color", "w_grad"), "sweep": ("n_segments",)}[kind]
-    for row in part.points:
-        if set(varied) - set(row):
-            raise WorkflowError(
-                f"{figure} draws {' and '.join(varied)}; every grid of experiments.{figure} must vary it"
-            )
+        return {"kind": kind, "methods": coloured(), "drawn": list(part.methods), "choices": part.choices}
     if kind == "grid":
         points = {}
         for row in part.points:
             grid = dict(enumerate(("coarse", "fine"))).get(row["grid"], f"grid {row['grid'] + 1}")
-            point = points.setdefault(row["method"], {name: row[name] for name in varied} | {"grid": []})
-            point["grid"].append(grid)
+            settings = {name: row[name] for name in ("w_color", "w_grad")}
+            points.setdefault(row["method"], settings | {"grid": []})["grid"].append(grid)
         return {"kind": kind, "points": points}
     points = {row["method"]: {"method": row["base"], "n_segments": row["n_segments"]} for row in part.points}
     recipes = {name: method.recipe_name for name, method in part.methods.items()}
-    return {"kind": kind, "points": points, "recipes": recipes, "methods": everyone}
+    return {"kind": kind, "points": points, "recipes": recipes, "methods": coloured()}
+
+
+def report_spec():
+    games = evaluation.metric_of("insertion_deletion")
+    return {
+        "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
+        "alpha_from": evaluation.alpha_from,
+        "methods": coloured(),
+        "insertion_deletion": games.name if games else "",
+        "captions": {name: experiment_of(name).given.caption for name in wanted() if name in evaluation.experiments},
+        "bootstrap": evaluation.bootstrap,
+        # As it was given, to repeat the run; how the work is done changes no number.
+        "configuration": {key: value for key, value in config.items() if key != "runtime"},
+    }
 
 
 def final_outputs():
-    more = [path for target in targets() if asked_for(target) for path in outputs_of(target)]
-    return list(dict.fromkeys([*stores(), *summaries(), *more, "results/report.html"]))
+    more = [path for target in wanted() for path in outputs_of(target)]
+    return list(
+        dict.fromkeys(
+            [*stores(evaluation, list(evaluation.metrics.values())), *summaries(), *more, "results/report.html"]
+        )
+    )

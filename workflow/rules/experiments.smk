@@ -1,14 +1,4 @@
 # The paper's tables and figures, and what it leaves open. Each is a target of its own: snakemake --cores 8 table1 figure3.
-for name in targets():
-
-    rule:
-        name:
-            name
-        input:
-            lambda w, name=name: outputs_of(name),
-        localrule: True
-
-
 rule table:
     input:
         summaries=lambda w: [f"results/summary/{scope}.parquet" for scope in scopes_of(w.table)],
@@ -29,13 +19,13 @@ rule table:
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=code("table.py", "swagv.stages.table"),
+        code=code("table.py", "swagv.stages.table", files=("paper.csv",)),
         spec=lambda w: canonical(table_spec(w.table)),
     script:
         "../scripts/table.py"
 
 
-# One shard of each dataset is enough to time a method; a job has the machine to itself.
+# With all cores of a workstation, so that nothing runs beside it; on a cluster, see to it that the node is its own.
 rule timing:
     input:
         clips="results/{dataset}/clips/{shard}.zarr",
@@ -105,3 +95,16 @@ rule figure:
         spec=lambda w: canonical(figure_spec(w.figure)),
     script:
         "../scripts/figure.py"
+
+
+taken = {rule.name for rule in workflow.rules} | {"all", "report"}
+for name in targets():
+    if name in taken:
+        raise WorkflowError(f"{name!r} is the name of a rule of the workflow; call the experiment or metric otherwise")
+
+    rule:
+        name:
+            name
+        input:
+            lambda w, name=name: outputs_of(name),
+        localrule: True

@@ -1,3 +1,6 @@
+FILES = tuple(f"templates/report.{suffix}" for suffix in ("html.j2", "css", "js"))
+
+
 rule report:
     input:
         summaries=summaries(),
@@ -17,16 +20,12 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    # Only the process that was started knows which targets were asked for.
+    localrule: True
     conda:
         "../../envs/swagv.yaml"
     params:
-        code=code("report.py", "swagv.stages.report", templates=("report.html.j2", "report.css", "report.js")),
-        spec=canonical(
-            {
-                "paper_clips": {dataset.name: dataset.source.paper_clips for dataset in evaluation.evaluated},
-                "alpha_from": evaluation.alpha_from,
-                "methods": list(evaluation.methods),
-            }
-        ),
+        code=code("report.py", "swagv.stages.report", files=FILES),
+        spec=lambda w: canonical(report_spec()),
     script:
         "../scripts/report.py"

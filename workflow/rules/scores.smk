@@ -14,9 +14,9 @@ rule score:
         metric=folders_of_others(),
     conda:
         "../../envs/swagv.yaml"
-    threads: lambda w: evaluation.runtime["threads"] if needs_network(metric_of(w)) else 1
+    threads: lambda w: evaluation.runtime["threads"] if runs_network(metric_of(w)) else 1
     resources:
-        gpu=lambda w: GPU * needs_network(metric_of(w)),
+        gpu=lambda w: GPU * runs_network(metric_of(w)),
     params:
         code=score_code,
         spec=score_spec,
