@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.models.own_network import Small
 
 DEMO = load_config(ROOT / "config" / "config.yaml")
+DEMO.pop("experiments")  # of one of its networks
 OWN = "tests.models.own_network"
 
 

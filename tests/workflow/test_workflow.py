@@ -20,6 +20,7 @@ import yaml
 from swagv.config import Evaluation
 from swagv.datasets.rendering import render_video, write_video
 from swagv.tables import read_provenance, read_table
+from swagv.typeset import TABLES
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.workflow
@@ -207,10 +208,12 @@ def test_cells_of_the_tables_follow_from_the_stored_curves_and_hits(finished):
             for row in pq.read_table(results / f"tables/{table}.parquet").to_pylist()
         }
         typeset = (results / f"tables/{table}.md").read_text()
-        for cell, value in cells.items():
-            assert found[cell]["mean"] == pytest.approx(value, abs=1e-6), cell
-            assert found[cell]["n"] == 3
-            assert f"{value:.3f}" in typeset or f"{value:.1f} [" in typeset or f"{value:.1f}** [" in typeset
+        for (method, metric), value in cells.items():
+            assert found[method, metric]["mean"] == pytest.approx(value, abs=1e-6), (method, metric)
+            assert found[method, metric]["n"] == 3
+            (line,) = re.findall(rf"^\| {method.replace('_', '._')} \|(.*)\|$", typeset, re.M)
+            shown = re.search(r"[\d.]+", line.split("|")[TABLES[table][1].index(metric)])[0]
+            assert shown == (f"{value:.1f}" if table == "table3" else f"{value:.3f}")
 
 
 def test_targets_share_what_the_run_has_and_are_made_once(project):
@@ -251,8 +254,8 @@ def test_targets_share_what_the_run_has_and_are_made_once(project):
     assert sorted(re.findall(r'<section id="table-([a-z0-9_]+)">', html)) == tables
     assert sorted(re.findall(r'<figure class="drawn" id="figure-(\w+)">', html)) == figures
     (timed,) = read_table(results / "tiny/c3d_demo/timing/grad_cam/0000.parquet").to_dict("records")
-    assert (timed["status"], timed["best_batch"]) == ("ok", 1)
-    assert 0 < timed["seconds"] == timed["seconds_best_batch"]
+    assert timed["status"] == "ok"
+    assert 0 < timed["seconds_best_batch"] <= timed["seconds"]
     # The same share of a sweep's points in the figure's data as in the run's own table.
     swept = pd.read_csv(results / "figures/figure3.csv").set_index(["n_segments", "metric"])["mean"]
     own = read_table(results / "summary/insertion_deletion.parquet").set_index(["method", "metric"])["mean"]
@@ -495,8 +498,7 @@ def test_localisation_alone_with_a_dataset_for_its_threshold_from_another_folder
     assert read_provenance(summary)["spec"]["bootstrap"] == 150
     assert read_provenance(summary)["spec"]["cells"]["two/c3d_demo/localisation/centre"]["method"]["object"]
     html = (tmp_path / "results/report.html").read_text()
-    assert "Localisation</h2>" in html
-    assert "Insertion and deletion</h2>" not in html
+    assert re.findall(r'<section id="table-(\w+)">', html) == ["table3"]
 
 
 def test_a_dataset_for_a_threshold_is_scored_for_nothing_else(finished, tmp_path):
