@@ -324,7 +324,7 @@ RESULT_TABLES |= {metric.name: metric for metric in evaluation.metrics.values() 
 
 
 def targets():
-    """What people look at, each a rule of its own: the tables of the run, and the experiments."""
+    """What people look at, each made by its own name: the tables of the run, and the experiments."""
     names = {*RESULT_TABLES, "table2", "table3", *evaluation.experiments}
     return sorted(names, key=lambda name: (not name.startswith("table"), not name.startswith("figure"), name))
 
