@@ -123,6 +123,7 @@ def known(name, configured, everything, kind):
     return found
 
 
+@cache  # asked by every job of an experiment
 def experiment_of(name):
     try:
         return evaluation.experiment(name)
