@@ -1,4 +1,4 @@
-"""A user's own explainer and network, each in an installed package of its own, need no edit of swagv."""
+"""A user's own explainer, network and metric, each in an installed package of its own, need no edit of swagv."""
 
 import os
 import subprocess
@@ -38,6 +38,19 @@ class Brightness(PixelAttribution):
     def __call__(self, model, clips, target, clip_ids=None):
         return self.gain * clips.sum(1)
 '''
+METRIC = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+@dataclass(frozen=True)
+class Sharpness:
+    """The spread of the map; more is better."""
+    higher_is_better: ClassVar[dict[str, bool]] = {"sharpness": True}
+    needs_network: ClassVar[bool] = False
+
+    def __call__(self, model, clips, attribution, target):
+        return {"sharpness": attribution.std((1, 2, 3)), "peak": attribution.max((1, 2, 3))}
+'''
 NETWORK = '''
 from torch import nn
 
@@ -64,6 +77,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     packages = {
         "lab_explainer": (EXPLAINER, "method", "brightness", "Brightness"),
+        "lab_metric": (METRIC, "metric", "sharpness", "Sharpness"),
         "lab_network": (NETWORK, "model", "small", "small_network"),
     }
     for name, (source, kind, entry, attribute) in packages.items():
@@ -83,7 +97,7 @@ def swagv(site, *arguments):
 
 
 def test_they_are_listed(site):
-    for what, name in (("methods", "brightness"), ("models", "small")):
+    for what, name in (("methods", "brightness"), ("models", "small"), ("metrics", "sharpness")):
         assert any(line.split()[0] == name for line in swagv(site, "list", what).splitlines())
 
 
@@ -113,15 +127,23 @@ def test_they_are_in_the_tables(site, tmp_path):
     own = {"small": {"arguments": {"width": 6}, "cam_layer": "conv", "categories": list("abcde")}}
     methods = {"swagv_brightness": {"type": "swagv_g", "attribution": "brightness"}, "saliency_tubes": {}}
     tiny = {"tiny": {"type": "rendered", "videos": 1, "shards": 1}}
-    metrics = {"insertion_deletion": {"steps": 4}}
+    metrics = {"games": {"type": "insertion_deletion", "steps": 4}, "sharpness": {}}  # one under another name
     models = own | {"r2plus1d_demo": {}}
     project.configure({**CONFIG, "datasets": tiny, "models": models, "methods": methods, "metrics": metrics})
     project.run(path=site)
-    table = read_table(project.folder / "results/summary/insertion_deletion.parquet").set_index(["model", "method"])
+    results = project.folder / "results"
+    table = read_table(results / "summary/games.parquet").set_index(["model", "method"])
     fit = table[table.metric == "joint"]
     assert set(fit.index) == {(m, x) for m in models for x in methods} - {("small", "saliency_tubes")}
     assert (fit.n == 1).all()
     assert fit["mean"].notna().all()
     assert table.metric["small", "saliency_tubes"] == "not_applicable"
-    assert "not applicable" in (project.folder / "results/report.html").read_text()
+    html = (results / "report.html").read_text()
+    assert "not_applicable: Saliency Tubes" in html
+    assert "lowest deletion + (1 − insertion) is" in html
+    typeset = (results / "tables/sharpness.md").read_text()
+    assert "small: sharpness ↑" in typeset
+    clips = read_table(results / "tiny/r2plus1d_demo/sharpness/swagv_brightness/0000.parquet")
+    assert f"{clips.sharpness[0]:.3f}" in typeset
+    assert clips.peak[0] > clips.sharpness[0]
     assert "Nothing to be done" in project.run("-n", path=site)

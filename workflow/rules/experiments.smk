@@ -38,7 +38,7 @@ rule timing:
         "results/benchmarks/timing/{dataset}/{model}/{method}/{shard}.tsv"
     conda:
         "../../envs/swagv.yaml"
-    threads: workflow.cores or evaluation.runtime["threads"]
+    threads: workflow.resource_settings.cores or evaluation.runtime["threads"]
     resources:
         gpu=GPU,
     params:
