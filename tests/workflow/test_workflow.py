@@ -159,6 +159,14 @@ def test_tables_and_report(finished):
     assert "://" not in re.sub(r"http://www.w3.org/\S+|https?://(?:purl|creativecommons|matplotlib)\S+", "", html)
 
 
+def test_snakemakes_own_report_has_tables_and_the_report_with_their_captions(finished):
+    finished.run("--report", "snakemake.html")
+    html = (finished.folder / "snakemake.html").read_text()
+    for said in ("means over clips with 95 % intervals", "Everything on one page that opens offline"):
+        assert said in html
+    assert {"Tables", "Report"} <= set(re.findall(r'"(Tables|Report)"', html))
+
+
 def test_cells_of_the_tables_follow_from_the_stored_curves_and_hits(finished):
     """By another route: plain Python on the Parquet files."""
     results = finished.folder / "results"
