@@ -40,7 +40,7 @@ def compare(values: pd.DataFrame, resamples: int = 2000, flips: int = 10_000) ->
           whole videos are drawn, since the clips of one are alike
         - p: two-sided sign-flip permutation test of that mean; the differences of a video change sign together
         - p_holm: the same, corrected for all pairs of this dataset, model and score (Holm, 1979)
-        - p_least: the lowest p_holm that so few videos, or flips, and so many pairs allow
+        - p_least: the lowest p_holm that any pair of this score could have, by its number of videos, flips and pairs
         - win_rate: share of clips on which a is the better one; a tie is half
         - higher_is_better: whether that holds for the score
 
@@ -58,9 +58,9 @@ def compare(values: pd.DataFrame, resamples: int = 2000, flips: int = 10_000) ->
             found += _rows(difference, videos, together, higher, seed, resamples, flips_here)
         corrected = holm(np.array([row["p"] for row in found]))
         names = {"dataset": dataset, "model": model, "metric": metric, "higher_is_better": higher}
-        for row, p in zip(found, corrected, strict=True):
-            row["p_least"] = float(np.minimum(1, row["p_least"] * len(found)))
-            rows.append(names | row | {"p_holm": p})
+        tested = [row["p_least"] for row in found if not np.isnan(row["p_least"])]
+        names["p_least"] = min(1.0, min(tested) * len(tested)) if tested else np.nan
+        rows += [row | names | {"p_holm": p} for row, p in zip(found, corrected, strict=True)]
     return rows
 
 

@@ -264,6 +264,8 @@ class Evaluation:
         for kind, names in {"dataset": self.datasets, "model": self.models, "metric": self.metrics}.items():
             for name in names.keys() & _FOLDERS[kind]:
                 raise ConfigError(f"{kind} {name!r} would share its folder of the results; choose another name")
+        for name in self.metrics.keys() & _RUN_TARGETS:
+            raise ConfigError(f"metric {name!r} would share the table of that name; choose another name")
         for name in self._experiments.keys() & ({*self.metrics} | _RUN_TARGETS):
             raise ConfigError(f"experiment {name!r} would share its table with what the run makes; choose another name")
 
@@ -305,11 +307,16 @@ class Evaluation:
                     points.append({"method": method.name, "base": base, "grid": index} | settings)
         _check_gradients([*self.methods.values(), *methods.values()])
         metrics: dict[str, Metric] = {}
-        choices = []
+        choices, bases = [], []
         for base, grid in given.metrics.items():
-            metric = self.metrics.get(base) or _metric(base, {})
+            metric = self.metrics.get(base) or self.metric_of(base)
+            if metric is None:
+                if base not in METRICS:
+                    raise ConfigError(f"{what}: no metric {base!r}; name it under `metrics` first")
+                metric = _metric(base, {})
             if metric.needs_boxes and not any(dataset.source.has_boxes for dataset in self.evaluated):
                 continue
+            bases.append(metric.registered)
             if not grid:
                 metrics[metric.name] = metric
             for choice, values in grid.items():
@@ -317,10 +324,16 @@ class Evaluation:
                     varied = _vary_metric(metric, {choice: value}, what)
                     metrics[varied.name] = varied
                     choices.append({"metric": varied.name, "choice": choice, "value": value})
-        kinds = list(dict.fromkeys(metric.registered for metric in metrics.values()))
+        if given.metrics and not metrics:
+            raise ConfigError(f"{what}: {', '.join(given.metrics)} needs true boxes, and no evaluated dataset has any")
         if name == "table4" and (given.metrics or given.figure or given.grids):
             raise ConfigError(f"{what}: it measures seconds; take `metrics`, `grids` and `figure` out")
-        given.check(what, len(given.methods or self.methods), kinds)
+        others = [method.name for method in methods.values() if method.kind != "supervoxels"]
+        if given.figure in ("grid", "sweep") and others:
+            raise ConfigError(f"{what}: its figure is about supervoxels, which {', '.join(others)} does not read")
+        if given.figure == "randomisation" and given.clips != self._experiments["randomisation"].clips:
+            raise ConfigError(f"{what}: set `clips` of the experiment 'randomisation', whose stage it shares")
+        given.check(what, set(given.methods or self.methods), bases)
         return ResolvedExperiment(name, models, methods, points, metrics, choices, given)
 
     def _vary(self, base: str, settings: Mapping[str, Any], what: str) -> Method:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,33 +54,33 @@ class Experiment:
         """Whether its means stand in a table."""
         return bool(self.metrics) and self.figure not in _FIGURE_ALONE
 
-    def check(self, what: str, methods: int, metrics: list[str]) -> None:
-        """Raise `swagv.errors.ConfigError` if its figure cannot show what it varies.
+    def check(self, what: str, methods: Collection[str], metrics: Sequence[str]) -> None:
+        """Raise `swagv.errors.ConfigError` if its table or figure cannot show what it varies.
 
         Parameters
         ----------
         what
             Begins the message.
         methods
-            How many there are without the grids.
+            Names, without the grids.
         metrics
-            Registered names of those that are left.
+            What each of `metrics` is registered as, but for those that no dataset suits.
         """
-        varied = any(choice for choice in self.metrics.values())
+        count, varied = len(methods), any(self.metrics.values())
+        plain = not varied and list(metrics) == ["insertion_deletion"]
         wanted = _VARIED.get(self.figure)
-        if wanted:
-            if not self.grids or any(set(grid) != set(wanted) for grid in self.grids):
-                raise ConfigError(f"{what}: its figure draws {' and '.join(wanted)}; each grid must vary just that")
-            if metrics != ["insertion_deletion"] or varied:
-                raise ConfigError(f"{what}: its figure draws `metrics: {{insertion_deletion: {{}}}}` and nothing else")
-        elif self.figure and self.grids:
+        if len(set(metrics)) < len(metrics):
+            raise ConfigError(f"{what}: two of its metrics are of one kind; name one, and vary its settings")
+        if wanted and (not self.grids or any(set(grid) != set(wanted) for grid in self.grids)):
+            raise ConfigError(f"{what}: its figure draws {' and '.join(wanted)}; each grid must vary just that")
+        if self.figure and not wanted and self.grids:
             raise ConfigError(f"{what}: a figure of the kind {self.figure!r} has no place for grids; take them out")
-        if self.figure == "grid" and methods != 1:
-            raise ConfigError(f"{what}: its figure shows one method, not {methods}; name it in `methods`")
-        if self.figure == "versus" and methods != 2:
-            raise ConfigError(
-                f"{what}: its figure sets one method against another, not {methods}; name two in `methods`"
-            )
+        if (wanted and not plain) or (self.figure in ("versus", "strips") and metrics and not plain):
+            raise ConfigError(f"{what}: its figure draws `metrics: {{insertion_deletion: {{}}}}` and nothing else")
+        if self.figure == "grid" and count != 1:
+            raise ConfigError(f"{what}: its figure shows one method, not {count}; name it in `methods`")
+        if self.figure == "versus" and count != 2:
+            raise ConfigError(f"{what}: its figure sets one method against another, not {count}; name two in `methods`")
         if self.figure == "ablation" and not varied:
             raise ConfigError(f"{what}: its figure shows settings of metrics; vary one in `metrics`")
         if self.figure == "profile" and "frame_profile" not in metrics:

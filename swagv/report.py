@@ -16,7 +16,7 @@ from swagv.figures import curves_svg
 from swagv.gallery import Example, gallery
 from swagv.headings import heading
 from swagv.publish import publish
-from swagv.tables import read_table
+from swagv.tables import COMPARISONS, read_table
 from swagv.typeset import CONTROLS
 from swagv.viz import overlay_look
 
@@ -86,7 +86,8 @@ def write_report(
     predicted = _concat(predictions)
     evaluated = predicted[~predicted.dataset.isin(list(alpha_from.values()))]
     problems = _problems(plans, predicted)
-    compared = _concat(comparisons) if comparisons else pd.DataFrame()
+    compared = [read_table(path).assign(of=path.stem) for path in comparisons]
+    compared = pd.concat(compared, ignore_index=True) if compared else pd.DataFrame(columns=[*COMPARISONS.names, "of"])
     curves = scored.get(games)
     names = {"deletion_auc": "deletion", "insertion_auc": "insertion"}
     scores = pd.DataFrame(columns=_EXPLANATION)
@@ -109,7 +110,9 @@ def write_report(
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
         tables=[path.read_text(encoding="utf-8") for path in tables],
         figures=[(path.stem, captions.get(path.stem, ""), _data_uri(path)) for path in figures],
-        headlines=_headlines(read_table(insertion_deletion), compared) if insertion_deletion else [],
+        headlines=_headlines(read_table(insertion_deletion), compared[compared.of == games])
+        if insertion_deletion
+        else [],
         curves=[] if curves is None else _curves(curves, methods, resamples),
         compares=bool(data["comparisons"]),
         has_clips=bool(data["clips"]),
@@ -205,8 +208,9 @@ def _difference(compared: pd.DataFrame, row: Mapping[str, object], rival: str) -
 def _wins(compared: pd.DataFrame, order: Sequence[str]) -> list[dict]:
     """For the script: of each dataset, model and score, every pair of methods by their places in ``methods``."""
     found = []
-    groups = compared.groupby(["dataset", "model", "metric"], sort=False) if len(compared) else []
-    for (dataset, model, metric), rows in groups:
+    groups = compared.groupby(["of", "dataset", "model", "metric"], sort=False) if len(compared) else []
+    several = set(compared.metric[compared.groupby("metric").of.transform("nunique") > 1]) if len(compared) else set()
+    for (of, dataset, model, metric), rows in groups:
         methods = sorted({*rows.method_a, *rows.method_b}, key=lambda name: (name not in CONTROLS, order.index(name)))
         pairs = []
         for row in rows.itertuples():
@@ -215,10 +219,12 @@ def _wins(compared: pd.DataFrame, order: Sequence[str]) -> list[dict]:
         found.append(
             {
                 "metric": metric,
-                "title": f"{heading(metric, bool(rows.higher_is_better.iloc[0]))}: {model} on {dataset}",
+                "title": f"{heading(metric, bool(rows.higher_is_better.iloc[0]))}: {model} on {dataset}"
+                + (f" ({of})" if metric in several else ""),
                 "digits": 1 if metric.startswith("loc_error") else 3,
-                "videos": int(rows.n_videos.min()),
-                "least": _short(rows.p_least.min()),
+                "videos": int(rows.n_videos.max()),
+                "tested": int(rows.p_holm.notna().sum()),
+                "least": _short(rows.p_least.iloc[0]),
                 "methods": methods,
                 "pairs": pairs,
             }

@@ -62,7 +62,7 @@ def clip_values(clips: pd.DataFrame, metric: str, alpha_from: Mapping[str, str] 
         cell = cell.sort_values("clip_id")
         for name, (values, more) in scores(cell).items():
             one = cell[[*CELL, "clip_id"]].assign(metric=name, video_id=video_of(cell), value=values.astype(float))
-            one = one.assign(higher_is_better=better[name.removesuffix(_ORACLE)])
+            one = one.assign(higher_is_better=better[name.removesuffix(_ORACLE) if metric == "localisation" else name])
             found.append(one.assign(**{"alpha": np.nan, "alpha_clips": np.nan} | more).dropna(subset="value"))
     columns = [*CELL, "metric", "clip_id", "video_id", "value", "higher_is_better", "alpha", "alpha_clips"]
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)

@@ -36,7 +36,7 @@ _FEW = 20  # videos, below which a bootstrap interval covers clearly less than i
 
 @dataclass(frozen=True)
 class Column:
-    """A metric of a network; `heading` ends in the arrow of its direction."""
+    """A metric of a network; `heading` ends in the arrow of its direction, where one is known."""
 
     model: str
     metric: str
@@ -206,8 +206,9 @@ def _caption(rows: list[Row], columns: Collection[Column], comparisons: pd.DataF
             clips[dataset] = max(clips.get(dataset, 0), cell.n + cell.n_failed)
     said = [
         "Mean over clips." if bare else "Mean over clips; in brackets its 95 % bootstrap interval over videos.",
-        "Where all clips are alike the interval is that of Clopper and Pearson."
-        if not bare and any(column.metric.startswith(("loc_error", "pointing")) for column in columns)
+        "Of an error or pointing score that is all or nothing for every clip alike, the interval is that of Clopper "
+        "and Pearson."
+        if not bare and any(column.metric.startswith("loc_error") or column.metric == "pointing" for column in columns)
         else "",
         "The threshold is chosen on other videos; for the oracle columns on these very clips, which flatters."
         if any(column.metric.endswith("_oracle") for column in columns)
@@ -224,6 +225,8 @@ def _caption(rows: list[Row], columns: Collection[Column], comparisons: pd.DataF
 def _tie_caption(comparisons: pd.DataFrame) -> str:
     said = "Underlined: not told apart from the best, the 95 % interval of the paired difference includes 0"
     said += ", uncorrected for the number of methods."
+    if len(comparisons) and comparisons.n_videos.max() == 1:
+        return f"{said} One video gives no interval, so that nothing is told apart."
     if len(comparisons) and comparisons.n_videos.min() < _FEW:
         said += f" Intervals over {comparisons.n_videos.min()} videos are too narrow, and tell too much apart."
     return said
@@ -374,9 +377,9 @@ def to_latex(table: Table, label: str) -> str:
 
 def _latex_heading(heading: str) -> str:
     """On several lines, since the numbers below are short; the arrow stays with the last word."""
-    words, arrow = heading[:-2], heading[-1]
+    words, arrow = (heading[:-2], f"~{_latex(heading[-1])}") if heading[-1] in "↑↓" else (heading, "")
     lines = map(_latex, textwrap.wrap(words, 10, break_long_words=False, break_on_hyphens=False))
-    return r"\shortstack[r]{" + r" \\ ".join(lines) + rf"~{_latex(arrow)}}}"
+    return r"\shortstack[r]{" + r" \\ ".join(lines) + arrow + "}"
 
 
 def _latex_row(columns: tuple[Column, ...], row: Row) -> list[str]:

@@ -114,6 +114,12 @@ def test_the_lowest_p_that_the_videos_and_the_pairs_allow():
         assert pair(rows, "a", "b")["p"] == pytest.approx(least)
         assert {row["p_least"] for row in rows} == {min(1, 3 * least)}
     assert compare(values(videos=2))[0]["p_least"] == 1
+    # A pair of a single video has no p, and is none of those that are corrected for.
+    table = values(videos=8)
+    rows = compare(table[(table.method != "c") | (table.video_id == "v0")])
+    assert {row["p_least"] for row in rows} == {2 / 256}
+    assert pair(rows, "a", "b")["p_holm"] == 2 / 256
+    assert np.isnan(pair(rows, "a", "c")["p_holm"])
 
 
 def test_many_methods_leave_room_for_the_correction():

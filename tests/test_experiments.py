@@ -139,6 +139,12 @@ def test_an_experiment_may_not_take_the_name_of_a_table_of_the_run(name):
         ("ablations", {"metrics": {"insertion_deletion": {}}}, "vary one in `metrics`"),
         ("table4", {"metrics": {"pointing": {}}}, "it measures seconds"),
         ("mine", {"figure": "sweep", "methods": ["swagv_i"]}, "each grid must vary just that"),
+        ("mine", {"figure": "sweep", "methods": ["lime3d"], "grids": [{"n_segments": [20]}]}, "about supervoxels"),
+        ("mine", {"figure": "randomisation", "methods": ["grad_cam"], "clips": 9}, "set `clips` of the experiment"),
+        ("mine", {"metrics": {"a.b:C": {}}}, "no metric 'a.b:C'; name it under `metrics` first"),
+        ("figure1", {"methods": ["centre", "centre"]}, "not 1"),
+        ("figure1", {"metrics": {"insertion_deletion": {"steps": [4, 8]}}}, "and nothing else"),
+        ("figure4", {"metrics": {"insertion_deletion": {}, "pointing": {}}}, "and nothing else"),
     ],
 )
 def test_what_a_figure_cannot_show_is_said_before_anything_runs(name, given, message):
@@ -168,6 +174,28 @@ def test_a_metric_is_known_by_its_path_as_by_its_name():
     found = evaluation(metrics={"games": {"type": path, "steps": 4}})
     assert found.metric_of("insertion_deletion").name == "games"
     assert found.metric_of("localisation") is None
+
+
+def test_an_experiment_that_no_dataset_suits_says_so(tmp_path):
+    folder = {"d": {"type": "folder", "root": str(tmp_path), "shards": 1}}
+    one = evaluation(datasets=folder, experiments={"boxes": {"metrics": {"pointing": {}}}})
+    with pytest.raises(ConfigError, match="'boxes': pointing needs true boxes, and no evaluated dataset has any"):
+        one.experiment("boxes")
+    assert list(one.experiment("space_time").metrics) == ["frame_profile", "frame_deletion"]
+
+
+def test_a_metric_under_another_name_is_the_one_that_experiments_score():
+    found = evaluation(metrics={"games": {"type": "insertion_deletion", "steps": 4}}).experiment("figure2")
+    assert list(found.metrics) == ["games"]
+    both = {"insertion_deletion": {}, "games": {"type": "insertion_deletion", "steps": 4}}
+    two = evaluation(metrics=both, experiments={"x": {"metrics": {name: {} for name in both}}})
+    with pytest.raises(ConfigError, match="two of its metrics are of one kind"):
+        two.experiment("x")
+
+
+def test_a_metric_may_not_take_the_name_of_a_table():
+    with pytest.raises(ConfigError, match="metric 'table2' would share the table of that name"):
+        evaluation(metrics={"table2": {"type": "frame_deletion"}})
 
 
 def test_importance_over_time_needs_no_boxes_and_the_pointing_game_does():

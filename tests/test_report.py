@@ -92,7 +92,7 @@ def run(tmp_path):
     return {
         "tables": [html],
         "figures": [svg],
-        "comparisons": [table("compared.parquet", [pair])],
+        "comparisons": [table("comparisons/insertion_deletion.parquet", [pair])],
         "captions": {"figure3": "Over the final number of supervoxels."},
         "insertion_deletion": table("id.parquet", summary),
         "games": "insertion_deletion",
@@ -168,6 +168,16 @@ def test_the_headline_sets_the_best_method_against_the_best_control(page):
         "m on d: lowest deletion + (1 − insertion) is swagv_i, 0.400 (0.390 to 0.410, 3 clips); −0.400 against the "
         "best control, centre (−0.500 to −0.300, p = 0.5 after correction for all pairs)."
     )
+
+
+def test_comparisons_of_two_metrics_of_one_kind_are_told_apart(run, tmp_path):
+    path = run["comparisons"][0]
+    other = path.with_name("of_blur.parquet")
+    other.write_bytes(path.read_bytes())
+    write_report(tmp_path / "two.html", **run | {"comparisons": [path, other]})
+    found = data_of((tmp_path / "two.html").read_text(encoding="utf-8"))["comparisons"]
+    assert [one["title"].rpartition(" ")[2] for one in found] == ["(insertion_deletion)", "(of_blur)"]
+    assert [len(one["pairs"]) for one in found] == [1, 1]
 
 
 def test_comparisons_are_there_for_the_script(page):

@@ -152,6 +152,10 @@ def test_a_click_sorts_the_better_side_first_then_the_other_then_as_before(page)
         assert methods_in_order(page) == order[::-1]
         button.click()
         assert methods_in_order(page) == list(METHODS)
+    name = page.locator("#table-table2 thead button", has_text="method")
+    name.click()
+    name.click()
+    assert methods_in_order(page) == sorted(METHODS, reverse=True)
     deletion.click()
     insertion.click()
     assert page.locator("#table-table2 th[aria-sort]").count() == 1
@@ -164,7 +168,7 @@ def test_a_cell_of_the_wins_says_its_pair_from_both_sides(page):
         "deletion + (1 − insertion) ↓: c3d on d", "deletion AUC ↓: c3d on d"
     ]  # fmt: skip
     wins.locator("select").select_option("1")
-    assert wins.locator("output").inner_text().endswith("8 videos and 1 pairs allow no p below 0.0078.")
+    assert wins.locator("output").inner_text().endswith("8 videos and 1 pair allow no p below 0.0078.")
     there, back = wins.locator("td button").all()
     there.click()
     assert wins.locator("output").inner_text() == (

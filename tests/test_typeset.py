@@ -215,6 +215,8 @@ def test_caption_explains_what_is_there():
     assert all(word in full for word in ("Underlined", "Where clips failed", "A dash", "n = 6 clips of demo"))
     few = build_table(summary(), "", TABLES["table2"][1], comparisons=compared(("a", "b", 0, 1))).caption
     assert "Intervals over 3 videos are too narrow" in few
+    one = build_table(summary(), "", TABLES["table2"][1], comparisons=compared(("a", "b", 0, 1)).assign(n_videos=1))
+    assert "One video gives no interval" in one.caption
     many = build_table(summary(), "", TABLES["table2"][1], comparisons=compared(("a", "b", 0, 1)).assign(n_videos=20))
     assert "too narrow" not in many.caption
 
@@ -416,6 +418,13 @@ def html_rows(text):
     body = re.sub(r"<(button|small)", r" <\1", text)
     table = ElementTree.fromstring(re.search(r"<table.*</table>", body, re.S)[0])
     return [[(cell.attrib, "".join(cell.itertext())) for cell in row] for row in table.findall("tbody/tr")]
+
+
+def test_a_score_of_which_no_clip_is_known_keeps_its_letters():
+    nothing = summary(methods=["saliency_tubes"], models=["c3d"]).assign(higher_is_better=None)
+    table = build_table(nothing, "", ["deletion_auc", "score"])
+    assert [column.heading for column in table.columns] == ["deletion AUC", "score"]
+    assert r"\shortstack[r]{deletion \\ AUC} & \shortstack[r]{score}" in to_latex(table, "x")
 
 
 def test_html_has_every_number_to_sort_by_and_every_mark():

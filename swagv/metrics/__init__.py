@@ -11,7 +11,8 @@ A metric of your own is a frozen dataclass whose fields are its configuration ke
   asked for by name: ``boxes`` (N,T,4, true boxes in pixels of the map, NaN for none; without a default only clips that
   have one are scored), ``batch_size``.
 
-A score that is NaN is left out of the mean and counted as failed.
+A score that is NaN is left out of the mean and counted as failed; with one that runs the network, whose scores must be
+finite, so are the clip's other scores.
 """
 
 from __future__ import annotations

@@ -39,12 +39,12 @@ def grid(out: Path, summaries: Sequence[Path], points: Mapping[str, Mapping[str,
     summaries
         The one table of means of insertion and deletion. So in `sweep`.
     points
-        Method -> ``grid``, ``"coarse"``, ``"fine"`` or a list of both; ``w_color``; ``w_grad``.
+        Method -> ``grid``, a list of ``"coarse"``, ``"fine"`` or both; ``w_color``; ``w_grad``.
     """
     rows = [
         {"grid": name, "w_color": point["w_color"], "w_grad": point["w_grad"], "method": method}
         for method, point in points.items()
-        for name in ([point["grid"]] if isinstance(point["grid"], str) else point["grid"])
+        for name in point["grid"]
     ]
     drawn = pd.DataFrame(rows, columns=["grid", "w_color", "w_grad", "method"]).sort_values("grid", kind="stable")
     drawn = drawn.merge(_cells(read_table(*summaries), points, ["joint"]), on="method")
@@ -128,7 +128,6 @@ def ablation(
     out: Path,
     summaries: Sequence[Path],
     choices: Sequence[Mapping[str, Any]],
-    drawn: Sequence[str],
     methods: Sequence[str],
 ) -> None:
     """Whether a choice changes the order of the methods.
@@ -140,14 +139,11 @@ def ablation(
     choices
         ``metric``, the name of a summary; ``choice`` and ``value``, what it was computed with. A summary may stand for
         a value of several choices.
-    drawn
-        The methods that are shown.
     """
     tables = {path.stem: read_table(path) for path in summaries}
     rows = []
     for choice in choices:
         table = tables[choice["metric"]]
-        table = table[table.method.isin(list(drawn))]
         # An error at the alpha that flatters would only double the panels.
         left_out = table.metric.isin([NOT_APPLICABLE, "none"]) | table.metric.str.endswith("_oracle")
         metrics = table.metric[~left_out].unique()

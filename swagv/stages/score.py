@@ -64,7 +64,7 @@ def score(
                 rows[index]["status"] = "no_true_box"
                 continue
         if model is None:
-            result = metric(None, None, heat, None, **given)
+            result = metric(None, None, heat, np.array([rows[index]["target"]]), **given)
         else:
             import torch
 

@@ -14,7 +14,8 @@ from swagv.tables import SUMMARY, read_provenance, read_table, write_table
 
 
 def summarise(tables: Sequence[Path], out: Path, metric: str, spec: dict[str, Any]) -> None:
-    """Write rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, alpha, alpha_clips.
+    """Write rows dataset, model, method, metric, n, n_failed, mean, ci_low, ci_high, higher_is_better, alpha,
+    alpha_clips.
 
     The provenance repeats the settings (method and model cards) of each ``dataset/model/metric/method``.
 

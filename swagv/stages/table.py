@@ -27,7 +27,7 @@ _TITLES = {
 def table(
     summaries: Sequence[Path], comparisons: Sequence[Path], timings: Sequence[Path], out: Path, spec: dict[str, Any]
 ) -> None:
-    """Write `out` (parquet: the summaries' rows with the paper's numbers) and, beside it, CSV, Markdown and LaTeX.
+    """Write `out` (parquet: the summaries' rows with the paper's numbers); beside it CSV, Markdown, LaTeX and HTML.
 
     Parameters
     ----------
@@ -45,16 +45,24 @@ def table(
     number = int(out.stem.removeprefix("table")) if out.stem in TABLES else None
     networks = {model: paper_network(found["card"]) for model, found in models.items()}
     named = {name: paper_method(method) for name, method in methods.items()}
+    kinds: dict[str, list[str]] = {}
+    for name, metric in spec["metrics"].items():
+        kinds.setdefault(metric["registered"], []).append(name)
+    read = {
+        kind: _concat([path for path in summaries if path.stem in names], spec["choices"])
+        for kind, names in kinds.items()
+    }
+    # One whose every clip failed has a table only where none other has.
+    read = {kind: found for kind, found in read.items() if _scores(found)} or read
     tables, rows = [], []
-    for kind in dict.fromkeys(metric["registered"] for metric in spec["metrics"].values()):
-        names = [name for name, metric in spec["metrics"].items() if metric["registered"] == kind]
-        found = _concat([path for path in summaries if path.stem in names], spec["choices"])
-        if tables and not _scores(found):
-            continue
+    for kind, found in read.items():
+        names = kinds[kind]
         if not spec["choices"]:
             found = beside(found, named, networks, number)
         found = found.sort_values("method", key=lambda column: column.map(list(methods).index), kind="stable")
-        title, metrics = TABLES.get(out.stem) or (_TITLES.get(kind, kind), _scores(found) or ["score"])
+        title, metrics = TABLES.get(out.stem, ("", ()))
+        if not set(metrics) & set(found.metric) and (_scores(found) or not metrics):
+            title, metrics = _TITLES.get(kind, kind), _scores(found) or ["score"]
         built = build_table(
             found,
             title,
@@ -77,7 +85,9 @@ def _other_data(found: pd.DataFrame, datasets: dict[str, Any]) -> list[str]:
     if "paper_data" not in found:
         return []
     pairs = dict.fromkeys(zip(found.dataset, found.paper_data, strict=True))
-    other = [name for name, theirs in pairs if isinstance(theirs, str) and theirs != paper_data(datasets[name])]
+    other = [
+        name for name, theirs in pairs if isinstance(theirs, str) and theirs and theirs != paper_data(datasets[name])
+    ]
     return list(dict.fromkeys(other))
 
 

@@ -15,7 +15,7 @@ function options(select, names) {
 for (const table of document.querySelectorAll("table.sortable")) {
   const blocks = [...table.tBodies].map((body) => ({ body, rows: [...body.rows] }));
   for (const button of table.querySelectorAll("th > button")) {
-    const head = button.parentElement, column = Number(button.dataset.column);
+    const head = button.parentElement, column = button.dataset.column;
     const first = button.dataset.first; // "ascending" or "descending"
     const other = first === "ascending" ? "descending" : "ascending";
     button.addEventListener("click", () => {
@@ -78,9 +78,9 @@ if (wins) {
 
 // What a p can be at best: with few videos and many pairs, none is small, whatever the methods do.
 function floor(one) {
-  const pairs = one.pairs.length;
+  const pairs = one.tested;
   if (one.least === null) return "One video says nothing of the spread: there is no p.";
-  return `${one.videos} videos and ${pairs} pairs allow no p below ${one.least.toPrecision(2)}.`;
+  return `${one.videos} videos and ${pairs} ${pairs === 1 ? "pair" : "pairs"} allow no p below ${one.least.toPrecision(2)}.`;
 }
 
 function sentence(one, name, other, pair) {

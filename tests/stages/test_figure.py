@@ -50,9 +50,9 @@ def read(out):
 
 def test_grid_draws_a_pair_in_every_grid_that_it_is_in(tmp_path):
     points = {
-        "a": {"grid": "coarse", "w_color": 5, "w_grad": 10},
+        "a": {"grid": ["coarse"], "w_color": 5, "w_grad": 10},
         "b": {"grid": ["coarse", "fine"], "w_color": 20, "w_grad": 10},
-        "c": {"grid": "fine", "w_color": 20, "w_grad": 9},
+        "c": {"grid": ["fine"], "w_color": 20, "w_grad": 9},
     }
     rows = [
         *means("other", 0.9),
@@ -201,14 +201,14 @@ def test_strips_of_a_run_without_one_prediction_say_so(run, tmp_path):
 
 
 def test_ablation_takes_a_summary_for_every_value_that_it_stands_for(tmp_path):
-    plain = summary(tmp_path / "in" / "id.parquet", [*means("a", 0.1), *means("b", 0.2), *means("other", 0.3)])
+    plain = summary(tmp_path / "in" / "id.parquet", [*means("a", 0.1), *means("b", 0.2)])
     black = summary(tmp_path / "in" / "id-substrate_black.parquet", [*means("a", 0.4), *unfit("b")])
     choices = [
         {"metric": "id", "choice": "substrate", "value": "zero"},
         {"metric": "id-substrate_black", "choice": "substrate", "value": "black"},
         {"metric": "id", "choice": "largest", "value": False},
     ]
-    figure.ablation(tmp_path / "f" / "a.svg", [plain, black], choices, ["a", "b"], ["a", "b", "other"])
+    figure.ablation(tmp_path / "f" / "a.svg", [plain, black], choices, ["a", "b", "other"])
     drawn, svg = read(tmp_path / "f" / "a.svg")
     deletion = drawn[drawn.metric == "deletion_auc"][["method", "choice", "value", "mean", "n"]]
     assert deletion.fillna(-1).to_numpy().tolist() == [
@@ -278,12 +278,12 @@ def test_profile_averages_the_share_of_each_frame(tmp_path):
 def test_summaries_without_a_row_give_figures_that_say_so(tmp_path):
     table = summary(tmp_path / "in" / "id.parquet", [])
     out = tmp_path / "f" / "e.svg"
-    point = {"grid": "coarse", "w_color": 5, "w_grad": 5, "method": "a", "n_segments": 20}
+    point = {"grid": ["coarse"], "w_color": 5, "w_grad": 5, "method": "a", "n_segments": 20}
     for draw in (
         lambda: figure.grid(out, [table], {"a": point}),
         lambda: figure.sweep(out, [table], [], {"a": point}, {"a": "a"}, ["a"]),
-        lambda: figure.ablation(out, [table], [{"metric": "id", "choice": "c", "value": 1}], ["a"], ["a"]),
-        lambda: figure.ablation(out, [], [], ["a"], ["a"]),
+        lambda: figure.ablation(out, [table], [{"metric": "id", "choice": "c", "value": 1}], ["a"]),
+        lambda: figure.ablation(out, [], [], ["a"]),
         lambda: figure.randomisation(out, [], ["a"]),
         lambda: figure.profile(out, [], ["a"]),
     ):

@@ -332,14 +332,19 @@ def targets():
 
 def outputs_of(target):
     """What a target makes, with everything that it rests on."""
-    if target in evaluation.experiments:
-        part = experiment_of(target)
-        if target == "table4":  # explains anew, and needs no explanation in a store
-            return ["results/tables/table4.parquet"]
-        made = [f"results/tables/{target}.parquet"] * part.given.has_table
-        made += [f"results/figures/{target}.svg"] * bool(part.given.figure)
-        return [*made, *stores(part, list(part.metrics.values()))]
-    return [f"results/tables/{target}.parquet", *stores(evaluation, [run_metric(target)])]
+    part = experiment_of(target) if target in evaluation.experiments else None
+    made = []
+    if part is None or part.given.has_table or target == "table4":
+        made.append(f"results/tables/{target}.parquet")
+        made += [
+            f"results/{folder}/{scope}.parquet" for folder in ("summary", "comparisons") for scope in scopes_of(target)
+        ]
+    if part and part.given.figure:
+        made += [f"results/figures/{target}.svg", *(path for paths in inputs_of(part).values() for path in paths)]
+    if target == "table4":  # explains anew, and needs no explanation in a store
+        return [*made, *timings()]
+    rests = stores(part or evaluation, list(part.metrics.values()) if part else [run_metric(target)])
+    return list(dict.fromkeys([*made, *rests]))
 
 
 def run_metric(table):
@@ -394,8 +399,8 @@ def timings():
     return cells(pattern, [dataset], experiment.models, experiment.methods)
 
 
-def figure_inputs(wildcards):
-    part = experiment_of(wildcards.figure)
+def inputs_of(part):
+    """What the figure of an experiment is drawn from, by the names of the stage's arguments."""
     kind, which = part.given.figure, (None, part.models, part.methods)
     if kind in ("versus", "strips"):
         cell = "results/{dataset}/{model}"
@@ -431,11 +436,11 @@ def figure_spec(figure):
     if kind in ("randomisation", "profile"):
         return {"kind": kind, "methods": coloured(), "resamples": evaluation.bootstrap}
     if kind == "ablation":
-        return {"kind": kind, "methods": coloured(), "drawn": list(part.methods), "choices": part.choices}
+        return {"kind": kind, "methods": coloured(), "choices": part.choices}
     if kind == "grid":
         points = {}
         for row in part.points:
-            grid = dict(enumerate(("coarse", "fine"))).get(row["grid"], f"grid {row['grid'] + 1}")
+            grid = dict(enumerate(("coarse", "fine"))).get(row["grid"], f"#{row['grid'] + 1}")
             settings = {name: row[name] for name in ("w_color", "w_grad")}
             points.setdefault(row["method"], settings | {"grid": []})["grid"].append(grid)
         return {"kind": kind, "points": points}
@@ -454,7 +459,7 @@ def report_spec():
         "captions": {name: experiment_of(name).given.caption for name in wanted() if name in evaluation.experiments},
         "bootstrap": evaluation.bootstrap,
         # As it was given, to repeat the run; how the work is done changes no number.
-        "configuration": {key: value for key, value in config.items() if key != "runtime"},
+        "configuration": {key: value for key, value in config.items() if key != "runtime"} | {"targets": wanted()},
     }
 
 

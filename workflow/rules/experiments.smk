@@ -75,7 +75,7 @@ rule randomise:
 
 rule figure:
     input:
-        unpack(figure_inputs),
+        unpack(lambda w: inputs_of(experiment_of(w.figure))),
     output:
         svg=report(
             "results/figures/{figure}.svg",
