@@ -15,7 +15,7 @@ from swagv.metrics.frame_deletion import FrameDeletion
 from swagv.metrics.frame_profile import FrameProfile
 from swagv.metrics.pointing import Pointing
 from swagv.stages.score import score
-from swagv.stores import create_store
+from swagv.stores import create_store, open_store
 from swagv.tables import PREDICTIONS, read_provenance, read_rows, write_table
 
 # Neither in the order of their names nor of their fates.
@@ -108,6 +108,26 @@ def test_what_is_not_a_score_is_a_list_of_the_clip(shard, tmp_path):
         assert rows[index]["profile"] == direct["profile"][0].astype(np.float32).tolist()
         for name in ("tracking_error", "tracking_gain"):
             assert rows[index][name] == direct[name][0]
+
+
+def test_a_box_that_the_crop_leaves_out_is_none(shard, tmp_path):
+    folder, frames, _, _ = shard
+    for name in ("p.parquet", "maps.zarr"):
+        (tmp_path / name).symlink_to(folder / name)
+    boxes = np.tile(np.float32([20, 10, 51, 41]), (6, FRAMES, 1))
+    boxes[GOOD[0]] = [0, 10, 10, 41]  # halved and moved by 8: from -8 to -3
+    boxes[GOOD[1], 1:] = [0, 10, 10, 41]
+    with create_store(tmp_path / "clips.zarr", CLIPS, {"sizes": [[64, 96]] * 6}) as store:
+        store.status = [one if one.startswith("unreadable") else "ok" for one in STATUS]
+        store.write("frames", frames, "uint8")
+        store.write("boxes", boxes, "float32")
+    rows, _ = run(tmp_path, tmp_path / "x.parquet", "swagv.metrics.pointing:Pointing", geometry=GEOMETRY)
+    assert [rows[index]["status"] for index in GOOD[:2]] == ["no_true_box", "ok"]
+    maps = open_store(folder / "maps.zarr")["attribution"][GOOD[1]]
+    seen = np.full((1, FRAMES, 4), np.nan)
+    seen[0, 0] = [2, 5, 17, 20]
+    direct = Pointing()(None, None, maps[None], None, boxes=seen)
+    assert rows[GOOD[1]]["energy_inside"] == direct["energy_inside"][0]
 
 
 def normalised(frames):
