@@ -361,7 +361,7 @@ class Decoder:
             start = time.monotonic()
             ready = select.select([stdout], [], [], max(0.0, self._seconds_left))[0]
             self._seconds_left -= time.monotonic() - start
-            if not ready:
+            if not ready or self._seconds_left <= 0:  # the same however fast the child was
                 raise TimeoutError
             chunk = os.read(stdout, min(size - len(data), 1 << 20))
             if not chunk:

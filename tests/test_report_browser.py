@@ -199,7 +199,7 @@ def move(page, name, value):
 
 def choose(page, name, value):
     page.locator(f"#gallery [name={name}]").select_option(value)
-    page.wait_for_timeout(200)  # the pictures are decoded
+    page.wait_for_selector("#gallery .cards:not([aria-busy])")  # the pictures are decoded
 
 
 def test_slider_opacity_clip_and_network_show_what_overlay_draws(page, stores):

@@ -116,6 +116,7 @@ if (gallery) {
 
   async function showClip() {
     const turn = ++chosen;
+    cards.setAttribute("aria-busy", true);
     const next = data.clips[clips.value], names = next.models.map((one) => one.model);
     const kept = models.selectedOptions[0]?.textContent;
     models.replaceChildren();
@@ -132,6 +133,7 @@ if (gallery) {
 
   async function showModel() {
     const turn = ++chosen;
+    cards.setAttribute("aria-busy", true);
     const model = clip.models[models.value];
     const maps = await Promise.all(model.methods.map((one) => (one.map ? read(one.map, clip.size) : null)));
     if (turn !== chosen) return;
@@ -144,6 +146,7 @@ if (gallery) {
       cards.append(canvas.parentElement);
     });
     draw();
+    cards.removeAttribute("aria-busy");
   }
 
   function card(name, status, scores) {
