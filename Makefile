@@ -14,6 +14,7 @@ demo: .venv/.installed
 # Snakemake spends much of its time waiting, so the two halves take two thirds of their sum. Threads that wait must not
 # spin, or either half takes the cores of the other.
 test: lint
+	@echo "Two halves of the tests at a time; each prints what it did when it is done, after some minutes."
 	$(MAKE) --jobs=2 --output-sync test-library test-workflow
 
 test-library test-workflow: export OMP_WAIT_POLICY = PASSIVE
