@@ -1,0 +1,108 @@
+"""How every benchmark measures: contenders take turns in one process, and what counts is the ratio within a round."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("torch", "numpy", "scikit-image", "numba", "torchcam")
+
+
+def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+    """Seconds (rounds,) of each contender; each is called once before, which is not counted.
+
+    Contenders take turns, so that what slows the machine for a while slows all of them.
+    """
+    for call in contenders.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in tqdm(range(rounds), desc="rounds", mininterval=1):
+        for name, call in contenders.items():
+            wait_for_gpu()
+            start = time.perf_counter()
+            call()
+            wait_for_gpu()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def ratios(seconds: Mapping[str, np.ndarray], reference: str) -> pd.DataFrame:
+    """A row a contender: median seconds, and how many times the reference's time is its own.
+
+    ``speedup`` is the median over rounds of reference / contender; ``lowest`` and ``highest`` are its range.
+    """
+    rows = []
+    for name, own in seconds.items():
+        speedup = seconds[reference] / own
+        rows.append(
+            {
+                "contender": name,
+                "seconds": np.median(own),
+                "speedup": np.median(speedup),
+                "lowest": speedup.min(),
+                "highest": speedup.max(),
+                "rounds": len(own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def write(name: str, table: pd.DataFrame, out: Path | None = None) -> None:
+    """Print a table and keep it as ``results/NAME.csv``, with the day, the machine and the versions in every row."""
+    print(table.to_string(index=False, float_format="%.4g"))
+    path = out or RESULTS / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.assign(date=datetime.now(UTC).date().isoformat(), machine=machine(), versions=_versions()).to_csv(
+        path, index=False, float_format="%.5g"
+    )
+    print(path)
+
+
+def machine() -> str:
+    """The processor and its cores, and the GPU where PyTorch finds one."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+        named = {key.strip(): value.strip() for key, value in lines.items()}
+        flags = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in named.get("flags", "")]
+        model = f"{named.get('model name', model)} ({', '.join(flags[:1])})"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()} cores of {model}{gpu}"
+
+
+def wait_for_gpu() -> None:
+    """What was asked of the GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Options of every benchmark: rounds, device, threads, where the table goes."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--rounds", type=int, default=5)
+    made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    made.add_argument("--out", type=Path, help="the CSV file; beside the others if left out")
+    return made
+
+
+def _versions() -> str:
+    found = [f"python {platform.python_version()}"]
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
