@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from swagv.methods.explainer import Explainer
     from swagv.models.classifier import VideoClassifier
-
-PRECISIONS = ("fp32", "bf16")
 
 
 def load_model(name: str, weights: str | Path | None = "default", **settings: Any) -> VideoClassifier:
@@ -112,7 +111,7 @@ def evaluate(
     attribution: ArrayLike,
     target: int | str | Sequence[int] | Tensor | None = None,
     metrics: str | Callable | Sequence[str | Callable] = ("insertion_deletion",),
-    precision: str = "fp32",
+    precision: str | None = None,
     **annotations: Any,
 ) -> dict[str, Any]:
     """How good explanations are, clip by clip.
@@ -126,7 +125,8 @@ def evaluate(
     metrics
         Names of ``swagv list metrics``, or metrics with settings of their own; one or several.
     precision
-        ``"fp32"``, or ``"bf16"`` for forward passes in bfloat16 (autocast), which moves areas by a few thousandths.
+        Of the forward passes, in place of the metrics' own: ``"fp32"``, ``"bf16"`` (moves areas by a thousandth or so),
+        or ``"tf32"`` on a GPU.
     **annotations
         What a metric needs beside: ``boxes`` N,T,4 for ``"localisation"``.
 
@@ -156,10 +156,13 @@ def evaluate(
     from swagv.catalogue import METRICS
     from swagv.errors import ConfigError
 
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision!r}: must be one of {', '.join(PRECISIONS)}")
     metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     called = [METRICS.load(metric)() if isinstance(metric, str) else metric for metric in metrics]
+    if precision is not None:
+        try:
+            called = [replace(one, precision=precision) if hasattr(one, "precision") else one for one in called]
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     wanted = [_annotations_of(metric) for metric in called]
     unused = annotations.keys() - set().union(*wanted)
     if unused:
@@ -168,13 +171,12 @@ def evaluate(
     result: dict[str, Any] = {}
     with _ready(model, clips) as classifier:
         classes = _targets(classifier, clips, target)
-        network = classifier if precision == "fp32" else _in_bfloat16(classifier, clips.device.type)
         for metric, names in zip(called, wanted, strict=True):
             absent = [name for name, needed in names.items() if needed and name not in annotations]
             if absent:
                 raise ConfigError(f"{type(metric).__name__} needs {', '.join(absent)}; give {absent[0]}=…")
             given = {name: annotations[name] for name in names if name in annotations}
-            result |= metric(network, clips, attribution, classes, **given)
+            result |= metric(classifier, clips, attribution, classes, **given)
     return result
 
 
@@ -182,16 +184,6 @@ def _annotations_of(metric: Callable) -> dict[str, bool]:
     """Keyword-only arguments of a metric, and whether it needs them."""
     parameters = inspect.signature(metric).parameters.values()
     return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def _in_bfloat16(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
-    import torch
-
-    def scores(clips: Tensor) -> Tensor:
-        with torch.autocast(device, torch.bfloat16):
-            return model(clips).float()
-
-    return scores
 
 
 @contextmanager

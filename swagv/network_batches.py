@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
 
 from swagv.models.build import build_from_spec
 from swagv.models.classifier import VideoClassifier
+from swagv.models.inference import for_inference
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+_BATCH_SIZES = {"cpu": 8, "cuda": 64}
 
 
 def pick_device(name: str) -> torch.device:
@@ -20,8 +25,16 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load_for_stage(model_spec: dict[str, Any], device: str, threads: int) -> VideoClassifier:
-    """The model of a stage on its device, in the memory layout that is fastest for 3-D convolutions."""
+def load_for_stage(
+    model_spec: dict[str, Any], device: str, threads: int, precision: str | None = None
+) -> VideoClassifier:
+    """The model of a stage on its device, in the memory layout that is fastest for 3-D convolutions.
+
+    Parameters
+    ----------
+    precision
+        Of forward passes, for a stage that runs nothing else: see `swagv.models.inference.for_inference`.
+    """
     # With a single thread PyTorch leaves oneDNN for a 3-D convolution that is four times slower.
     torch.set_num_threads(max(threads, 2))
     # float32 means float32: on a GPU PyTorch would round convolutions to 10 bits, and time its way to another kernel.
@@ -30,10 +43,28 @@ def load_for_stage(model_spec: dict[str, Any], device: str, threads: int) -> Vid
     model = build_from_spec(model_spec)
     model = model.to(pick_device(device))
     model.network.to(memory_format=model.memory_format)
-    return model
+    return for_inference(model, precision) if precision else model
 
 
-def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+def batch_size_of(runtime: dict[str, Any], device: torch.device) -> int:
+    """Clips a forward pass: the setting, or what keeps this device busy and mostly fits it."""
+    asked = runtime["batch_size"]
+    return _BATCH_SIZES.get(device.type, 8) if asked == "auto" else asked
+
+
+def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+    """Each item and what `read` gives for it, which is read while the one before it is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting: deque[tuple[Item, Future[Result]]] = deque()
+        for item in items:
+            waiting.append((item, reader.submit(read, item)))
+            if len(waiting) == 2:
+                item, result = waiting.popleft()
+                yield item, result.result()
+        for item, result in waiting:
+            yield item, result.result()
+
+
+def in_groups(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     """`items` in runs of `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -41,7 +41,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def provenance(stage: str, spec: Mapping[str, Any], device: str = "cpu") -> dict[str, Any]:
+def provenance(stage: str, spec: Mapping[str, Any], device: str = "cpu", precision: str = "fp32") -> dict[str, Any]:
     """Provenance of one file.
 
     Parameters
@@ -51,13 +51,15 @@ def provenance(stage: str, spec: Mapping[str, Any], device: str = "cpu") -> dict
     spec
         The resolved settings of just this stage: the method and model cards of the file.
     device
-        Where the network ran; always in float32, without TF32 (`swagv.network_batches.load_for_stage`).
+        Where the network ran.
+    precision
+        In what; ``"fp32"`` is without TF32 (`swagv.network_batches.load_for_stage`).
     """
     return {
         "stage": stage,
         "spec": spec,
         "device": device,
-        "precision": "fp32",
+        "precision": precision,
         "versions": _versions(),
         "git_commit": _git_commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

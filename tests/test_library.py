@@ -139,5 +139,5 @@ def test_evaluate_says_what_is_missing(mine, clips):
         swagv.evaluate(mine, clips, attribution, metrics=["localisation"])
     with pytest.raises(ConfigError, match="no metric among insertion_deletion takes boxes"):
         swagv.evaluate(mine, clips, attribution, boxes=None)
-    with pytest.raises(ConfigError, match="precision='fp8': must be one of fp32, bf16"):
+    with pytest.raises(ConfigError, match="precision='fp8': must be one of fp32, tf32, bf16"):
         swagv.evaluate(mine, clips, attribution, precision="fp8")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import check_score, target_scores
 from swagv.methods.explainer import Explainer, names_of, random_generator
-from swagv.methods.target_score import check_score, target_score
 from swagv.slic import slic_supervoxels
 
 if TYPE_CHECKING:
@@ -66,25 +66,29 @@ class Lime3D(Explainer):
         """Attribution N,T,H,W; see the class."""
         import torch
 
-        maps = []
-        for clip, frames, label, name in zip(
-            clips, model.frames(clips), target, names_of(clips, clip_ids), strict=True
-        ):
-            labels = slic_supervoxels(
-                frames, None, "image", self.n_segments, self.w_color, w_grad=1.0, spacing=self.spacing
-            ).labels.astype(np.int64)
-            seen = random_generator(name, self.seed).random((self.n_samples, int(labels.max()) + 1)) < 0.5
-            seen[0] = True
-            scores = []
-            for start in range(0, self.n_samples, self.batch_size):
-                mask = torch.from_numpy(seen[start : start + self.batch_size][:, labels]).to(clips)
-                scores.append(target_score(model, clip * mask[:, None], label, self.score))
-            distance = 1 - np.sqrt(seen.mean(1))
-            weight = np.exp(-0.5 * (distance / self.kernel_width) ** 2)
-            score = torch.cat(scores).double().cpu().numpy()
-            coefficients = ridge_regression(seen.astype(np.float64), score, weight, self.ridge)
-            maps.append(coefficients[labels].astype(np.float32))
+        names, frames = names_of(clips, clip_ids), model.frames(clips)
+        maps = [self._explain(model, *one) for one in zip(clips, frames, target, names, strict=True)]
         return torch.from_numpy(np.stack(maps)).to(clips.device)
+
+    def _explain(
+        self, model: VideoClassifier, clip: Tensor, frames: np.ndarray, label: Tensor, name: str
+    ) -> np.ndarray:
+        import torch
+
+        labels = slic_supervoxels(
+            frames, None, "image", self.n_segments, self.w_color, w_grad=1.0, spacing=self.spacing
+        ).labels.astype(np.int64)
+        seen = random_generator(name, self.seed).random((self.n_samples, int(labels.max()) + 1)) < 0.5
+        seen[0] = True
+
+        def perturbed(batch: slice) -> Tensor:
+            return clip * torch.from_numpy(seen[batch][:, labels]).to(clip)[:, None]
+
+        scores = target_scores(model, perturbed, label.expand(self.n_samples), self.batch_size, self.score)
+        distance = 1 - np.sqrt(seen.mean(1))
+        weight = np.exp(-0.5 * (distance / self.kernel_width) ** 2)
+        coefficients = ridge_regression(seen.astype(np.float64), scores.double().cpu().numpy(), weight, self.ridge)
+        return coefficients[labels].astype(np.float32)
 
 
 def ridge_regression(x: np.ndarray, y: np.ndarray, weight: np.ndarray, ridge: float) -> np.ndarray:

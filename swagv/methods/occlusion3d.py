@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swagv.errors import NotApplicable
+from swagv.forward_passes import check_score, target_scores
 from swagv.methods.explainer import Explainer
 from swagv.methods.integrated_gradients import BASELINES, baseline_clip
-from swagv.methods.target_score import check_score, target_score
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,20 +80,25 @@ class Occlusion3D(Explainer):
             for corner in itertools.product(*starts)
         ]
         baseline = baseline_clip(model, clips, self.baseline)[0]
-        hidden = torch.zeros(shape, dtype=torch.float64, device=clips.device)
-        for cuboid in cuboids:
+        return torch.stack(
+            [self._explain(model, clip, label, cuboids, baseline) for clip, label in zip(clips, target, strict=True)]
+        )
+
+    def _explain(
+        self, model: VideoClassifier, clip: Tensor, label: Tensor, cuboids: list[tuple[slice, ...]], baseline: Tensor
+    ) -> Tensor:
+        import torch
+
+        def occluded(batch: slice) -> Tensor:
+            copies = clip.repeat(batch.stop - batch.start, 1, 1, 1, 1)
+            for copy, cuboid in zip(copies, cuboids[batch], strict=True):
+                copy[(slice(None), *cuboid)] = baseline
+            return copies
+
+        intact = target_scores(model, lambda _: clip[None], label[None], 1, self.score)
+        scores = target_scores(model, occluded, label.expand(len(cuboids)), self.batch_size, self.score)
+        total, hidden = torch.zeros(2, *clip.shape[1:], dtype=torch.float64, device=clip.device)
+        for drop, cuboid in zip(intact - scores, cuboids, strict=True):
+            total[cuboid] += drop
             hidden[cuboid] += 1
-        maps = []
-        for clip, label in zip(clips, target, strict=True):
-            intact = target_score(model, clip[None], label, self.score)[0]
-            total = torch.zeros_like(hidden)
-            for start in range(0, len(cuboids), self.batch_size):
-                batch = cuboids[start : start + self.batch_size]
-                occluded = clip.repeat(len(batch), 1, 1, 1, 1)
-                for copy, cuboid in zip(occluded, batch, strict=True):
-                    copy[(slice(None), *cuboid)] = baseline
-                drops = intact - target_score(model, occluded, label, self.score)
-                for drop, cuboid in zip(drops, batch, strict=True):
-                    total[cuboid] += drop
-            maps.append((total / hidden).float())
-        return torch.stack(maps)
+        return (total / hidden).float()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import scores_by_batch
 from swagv.methods.explainer import Explainer, names_of, random_generator
-from swagv.methods.target_score import target_score
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,21 +60,28 @@ class Rise3D(Explainer):
         """Attribution N,T,H,W; see the class."""
         import torch
 
-        shape = tuple(clips.shape[2:])
+        names = names_of(clips, clip_ids)
+        return torch.stack([self._explain(model, *one) for one in zip(clips, target, names, strict=True)])
+
+    def _explain(self, model: VideoClassifier, clip: Tensor, label: Tensor, name: str) -> Tensor:
+        import torch
+
+        shape = tuple(clip.shape[1:])
         cell = tuple(math.ceil(length / cells) for length, cells in zip(shape, self.grid, strict=True))
-        maps = []
-        for clip, label, name in zip(clips, target, names_of(clips, clip_ids), strict=True):
-            rng = random_generator(name, self.seed)
-            seen = rng.random((self.n_masks, *self.grid), dtype=np.float32) < self.p
-            shift = rng.integers(0, cell, (self.n_masks, 3))
-            total = torch.zeros(shape, dtype=torch.float64, device=clips.device)
-            for start in range(0, self.n_masks, self.batch_size):
-                batch = slice(start, start + self.batch_size)
-                mask = smooth_masks(torch.from_numpy(seen[batch]).to(clips), shift[batch], shape, cell)
-                score = target_score(model, clip * mask[:, None], label, "probability")
-                total += torch.einsum("n,nthw->thw", score.double(), mask.double())
-            maps.append((total / (self.n_masks * self.p)).float())
-        return torch.stack(maps)
+        rng = random_generator(name, self.seed)
+        seen = rng.random((self.n_masks, *self.grid), dtype=np.float32) < self.p
+        shift = rng.integers(0, cell, (self.n_masks, 3))
+        total = torch.zeros(shape, dtype=torch.float64, device=clip.device)
+        masks = torch.empty(0)
+
+        def masked(batch: slice) -> Tensor:
+            nonlocal masks
+            masks = smooth_masks(torch.from_numpy(seen[batch]).to(clip), shift[batch], shape, cell)
+            return clip * masks[:, None]
+
+        for _, scores in scores_by_batch(model, masked, label.expand(self.n_masks), self.batch_size):
+            total += torch.einsum("n,nthw->thw", scores.double(), masks.double())
+        return (total / (self.n_masks * self.p)).float()
 
 
 def smooth_masks(seen: Tensor, shift: np.ndarray, shape: tuple[int, ...], cell: tuple[int, ...]) -> Tensor:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from swagv.metrics.insertion_deletion import area, target_scores
+from swagv.forward_passes import target_scores
+from swagv.metrics.insertion_deletion import PRECISIONS, area, ready
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,8 @@ class FrameDeletion:
         What stands in for a frame that is gone: ``"freeze"``, the nearest frame that is left (of two, the earlier), so
         that motion is lost and nothing strange is shown; the middle frame where none is left. ``"zero"``, zeros after
         normalisation.
+    precision
+        As of `InsertionDeletion`; here of the ends as well.
 
     Notes
     -----
@@ -37,10 +40,12 @@ class FrameDeletion:
     higher_is_better: ClassVar[dict[str, bool]] = {"frame_deletion_auc": False, "frame_insertion_auc": True}
     needs_network: ClassVar[bool] = True
     fill: str = "freeze"
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        if self.fill not in FILLS:
-            raise ValueError(f"fill={self.fill!r}: must be one of {', '.join(FILLS)}")
+        for name, known in (("fill", FILLS), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {', '.join(known)}")
 
     def __call__(
         self,
@@ -65,7 +70,7 @@ class FrameDeletion:
             raise ValueError(f"attribution {tuple(attribution.shape)} does not fit clips {tuple(clips.shape)}")
         if not torch.isfinite(attribution).all():
             raise ValueError("the attribution holds NaN or infinity")
-        frames, curves = clips.shape[2], []
+        model, frames, curves = ready(model, self.precision, clips), clips.shape[2], []
         for clip, heat, label in zip(clips, attribution, target, strict=True):
             order = np.argsort(-heat.double().mean((1, 2)).cpu().numpy(), kind="stable")
             rank = np.argsort(order)
@@ -73,7 +78,7 @@ class FrameDeletion:
             left = [rank < step for step in range(1, frames)]
             # Both games have the whole clip and nothing of it at their ends.
             shown = torch.cat([self._without(clip, one)[None] for one in [*gone, *(~one for one in left)]])
-            scores = target_scores(model, shown, label.expand(len(shown)), batch_size).cpu()
+            scores = target_scores(model, shown.__getitem__, label.expand(len(shown)), batch_size).cpu()
             deletion = scores[: frames + 1]
             curves.append((deletion, torch.cat([deletion[-1:], scores[frames + 1 :], deletion[:1]])))
         found = dict(zip(("deletion", "insertion"), map(torch.stack, zip(*curves, strict=True)), strict=True))

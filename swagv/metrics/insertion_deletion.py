@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from swagv.forward_passes import target_scores
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+PRECISIONS = ("fp32", "tf32", "bf16")
 SUBSTRATES = ("zero", "black", "blur")
 TIES = ("raster", "reverse", "random")
 _BLUR = 20.0  # pixels; the strongest of extremal perturbations, which leaves nothing of an actor
@@ -30,6 +33,9 @@ class InsertionDeletion:
     ties
         Which of equal voxels comes first: the one first in ``"raster"`` order (time, row, column), the last of them in
         ``"reverse"``, or one ``"random"`` order of the voxels that is the same for all clips of a shape.
+    precision
+        Of the forward passes between the ends of the curves, see `swagv.models.inference.for_inference`, which a model
+        that is a `VideoClassifier` is given to first.
 
     Notes
     -----
@@ -42,9 +48,10 @@ class InsertionDeletion:
     steps: int = 28
     substrate: str = "zero"
     ties: str = "raster"
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        for name, known in (("substrate", SUBSTRATES), ("ties", TIES)):
+        for name, known in (("substrate", SUBSTRATES), ("ties", TIES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {', '.join(known)}")
         if self.steps < 1:
@@ -74,7 +81,8 @@ class InsertionDeletion:
         target
             N, int64.
         batch_size
-            Clips a forward pass; no result depends on it beyond rounding.
+            Clips a forward pass, of both games and of all clips, and fewer where memory is short; no result depends on
+            it beyond rounding.
         p_intact, p_blank
             N, scores of the intact clip and of the substrate, if known already; they are the ends of both curves.
 
@@ -94,26 +102,33 @@ class InsertionDeletion:
             raise ValueError(f"attribution {tuple(attribution.shape)} does not fit clips {tuple(clips.shape)}")
         if not torch.isfinite(attribution).all():
             raise ValueError("the attribution holds NaN or infinity")
+        model = ready(model, self.precision, clips)
         step = self._step_of_voxel(attribution)
-        deletion = torch.empty(len(clips), self.steps + 1)
-        insertion = torch.empty(len(clips), self.steps + 1)
         nothing = self._nothing(model, clips)
-        intact = target_scores(model, clips, target, batch_size) if p_intact is None else p_intact
-        blank = target_scores(model, nothing, target, batch_size) if p_blank is None else p_blank
-        deletion[:, 0], deletion[:, -1] = intact.cpu(), blank.cpu()
-        insertion[:, 0], insertion[:, -1] = blank.cpu(), intact.cpu()
-        games = torch.arange(2, device=clips.device).repeat_interleave(self.steps - 1)[:, None, None, None]
+        intact = target_scores(model, lambda batch: clips[batch], target, batch_size) if p_intact is None else p_intact
+        blank = target_scores(model, lambda batch: nothing[batch], target, batch_size) if p_blank is None else p_blank
+        # The points between the ends: those of deletion, then of insertion, clip after clip.
         at = torch.arange(1, self.steps, device=clips.device).repeat(2)[:, None, None, None]
-        for index, clip in enumerate(clips if self.steps > 1 else ()):
-            scores = []
-            for batch in torch.arange(len(at), device=clips.device).split(batch_size):
-                kept = (step[index] < at[batch]) ^ (games[batch] == 0)
+        deleting = torch.arange(len(at), device=clips.device)[:, None, None, None] < len(at) // 2
+
+        def shown(batch: slice) -> Tensor:
+            parts, first = [], batch.start
+            while first < batch.stop:
+                index, point = divmod(first, len(at))
+                points = slice(point, min(len(at), point + batch.stop - first))
+                kept = (step[index] < at[points]) ^ deleting[points]
                 # A product with one clip keeps its memory format; one with copies of it would not.
-                shown = clip * kept[:, None]
-                if self.substrate != "zero":
-                    shown += nothing[index] * ~kept[:, None]
-                scores.append(target_scores(model, shown, target[index].expand(len(batch)), batch_size))
-            deletion[index, 1:-1], insertion[index, 1:-1] = torch.cat(scores).cpu().view(2, self.steps - 1)
+                part = clips[index] * kept[:, None]
+                parts.append(part if self.substrate == "zero" else part + nothing[index] * ~kept[:, None])
+                first += points.stop - points.start
+            return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+        between = torch.empty(0)
+        if self.steps > 1:
+            between = target_scores(model, shown, target.repeat_interleave(len(at)), batch_size).cpu()
+        deletion, insertion = between.view(len(clips), 2, self.steps - 1).unbind(1)
+        intact, blank = intact.cpu()[:, None], blank.cpu()[:, None]
+        deletion, insertion = torch.cat([intact, deletion, blank], 1), torch.cat([blank, insertion, intact], 1)
         return {
             "deletion_auc": area(deletion),
             "insertion_auc": area(insertion),
@@ -166,17 +181,22 @@ class InsertionDeletion:
         return nothing
 
 
-def target_scores(model: Callable[[Tensor], Tensor], clips: Tensor, target: Tensor, batch_size: int) -> Tensor:
-    """Softmax probability (N,) float32 of the classes `target` (N,), `batch_size` clips a forward pass."""
-    import torch
+def ready(model: Callable[[Tensor], Tensor], precision: str, clips: Tensor) -> Callable[[Tensor], Tensor]:
+    """A `VideoClassifier` made ready for forward passes of clips N,C,T,H,W; any other callable as it is.
 
-    scores = []
-    with torch.inference_mode():
-        for start in range(0, len(clips), batch_size):
-            batch = slice(start, start + batch_size)
-            probability = model(clips[batch]).float().softmax(1)
-            scores.append(probability.gather(1, target[batch, None])[:, 0])
-    return torch.cat(scores)
+    Raises
+    ------
+    ValueError
+        On a precision that only a `VideoClassifier` can be given.
+    """
+    from swagv.models.classifier import VideoClassifier
+    from swagv.models.inference import for_inference
+
+    if isinstance(model, VideoClassifier):
+        return for_inference(model, precision, clips[:1])
+    if precision != "fp32":
+        raise ValueError(f"precision={precision!r} needs a VideoClassifier; got a {type(model).__name__}")
+    return model
 
 
 def area(curve: Tensor | np.ndarray) -> Tensor | np.ndarray:

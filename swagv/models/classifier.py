@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -49,6 +52,7 @@ class VideoClassifier(nn.Module):
         self.cam_layer = cam_layer
         self.head = head
         self.bgr = bgr
+        self.precision: str | None = None  # of forward passes, where `swagv.models.inference.for_inference` chose it
         self.memory_format = torch.channels_last_3d if channels_last else torch.contiguous_format
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1, 1), persistent=False)
@@ -66,7 +70,8 @@ class VideoClassifier(nn.Module):
         ConfigError
             If the network gives something else.
         """
-        logits = self.network(clips.contiguous(memory_format=self.memory_format))
+        with self._in_its_precision():
+            logits = self.network(clips.contiguous(memory_format=self.memory_format))
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ConfigError(f"{type(self.network).__name__} gives {given}; logits N,K are needed")
@@ -77,7 +82,25 @@ class VideoClassifier(nn.Module):
             )
         if not self.categories:
             self.categories = tuple(str(index) for index in range(logits.shape[1]))
-        return logits
+        return logits.float() if self.precision == "bf16" else logits
+
+    @contextmanager
+    def _in_its_precision(self) -> Iterator[None]:
+        if self.precision == "bf16":
+            with torch.autocast(self.mean.device.type, torch.bfloat16):
+                yield
+        elif self.precision == "tf32":
+            backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+            before = [backend.allow_tf32 for backend in backends]
+            try:
+                for backend in backends:
+                    backend.allow_tf32 = True
+                yield
+            finally:
+                for backend, allowed in zip(backends, before, strict=True):
+                    backend.allow_tf32 = allowed
+        else:
+            yield
 
     def preprocess(self, frames: np.ndarray) -> Tensor:
         """Normalised clips N,3,T,crop,crop float32 of frames N,T,H,W,3 uint8.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from swagv.metrics.insertion_deletion import InsertionDeletion
-from swagv.network_batches import load_for_stage
+from swagv.network_batches import batch_size_of, in_groups, load_for_stage, read_ahead
 from swagv.provenance import provenance
 from swagv.stores import ok_rows, open_store
 from swagv.tables import insertion_deletion_schema, read_rows, write_table
@@ -34,33 +36,44 @@ def insertion_deletion(
         ``model``, the ``metric``'s settings and the provenance of the ``method``.
     """
     store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
-    model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
     metric = InsertionDeletion(**spec["metric"])
+    model = load_for_stage(spec["model"], runtime["device"], runtime["threads"], metric.precision)
+    device = model.mean.device
+    batch_size = batch_size_of(runtime, device)
     status, good = ok_rows(store, maps)
     rows = [
         key | {"clip_id": row["clip_id"], "status": value, "target": row["target"]}
         for row, value in zip(known, status, strict=True)
     ]
-    for index in tqdm(good, desc="insertion_deletion", mininterval=10):
-        inputs = model.preprocess(store["frames"].oindex[[index]])
-        device, row = inputs.device, known[index]
-        result = metric(
-            model,
-            inputs,
-            torch.from_numpy(maps["attribution"].oindex[[index]]).to(device),
-            torch.tensor([row["target"]], device=device),
-            batch_size=runtime["batch_size"],
-            p_intact=torch.tensor([row["p_target"]]),
-            # The stage before asked for the score of zeros; of another substrate it is not known.
-            p_blank=torch.tensor([row["p_blank"]]) if metric.substrate == "zero" else None,
-        )
-        if not all(torch.isfinite(value).all() for value in result.values()):
-            rows[index]["status"] = "the network's scores are not finite"
-            continue
-        rows[index] |= {name: value[0].tolist() for name, value in result.items()}
+
+    def read(group: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        return store["frames"].oindex[list(group)], maps["attribution"].oindex[list(group)]
+
+    # As many clips at a time as a batch has, so that all of their batches are full.
+    with tqdm(total=len(good), desc="insertion_deletion", mininterval=10) as progress:
+        for group, (frames, attribution) in read_ahead(read, in_groups(good, batch_size)):
+            result = metric(
+                model,
+                model.preprocess(frames),
+                torch.from_numpy(attribution).to(device),
+                torch.tensor([known[index]["target"] for index in group], device=device),
+                batch_size=batch_size,
+                p_intact=torch.tensor([known[index]["p_target"] for index in group]),
+                # The stage before asked for the score of zeros; of another substrate it is not known.
+                p_blank=torch.tensor([known[index]["p_blank"] for index in group])
+                if metric.substrate == "zero"
+                else None,
+            )
+            for place, index in enumerate(group):
+                found = {name: value[place] for name, value in result.items()}
+                if all(torch.isfinite(value).all() for value in found.values()):
+                    rows[index] |= {name: value.tolist() for name, value in found.items()}
+                else:
+                    rows[index]["status"] = "the network's scores are not finite"
+            progress.update(len(group))
     write_table(
         out,
         rows,
         insertion_deletion_schema(metric.steps),
-        provenance("insertion_deletion", spec, str(model.mean.device)),
+        provenance("insertion_deletion", spec, str(device), metric.precision),
     )

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from swagv.network_batches import batches, load_for_stage
+from swagv.forward_passes import in_batches
+from swagv.network_batches import batch_size_of, load_for_stage
 from swagv.provenance import provenance
 from swagv.stores import open_store
 from swagv.tables import PREDICTIONS, read_rows, write_table
@@ -29,21 +30,25 @@ def predict(
         device, threads, batch_size: no result depends on them beyond rounding.
     """
     store = open_store(clips)
-    model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
+    model = load_for_stage(spec["model"], runtime["device"], runtime["threads"], "fp32")
+    device = model.mean.device
     labels = [row["label"] for row in read_rows(manifest)]
     rows = [
         key | {"clip_id": clip_id, "status": status}
         for clip_id, status in zip(store.attrs["clip_ids"], store.attrs["status"], strict=True)
     ]
     good = [index for index, row in enumerate(rows) if row["status"] == "ok"]
-    blank = None
-    with torch.inference_mode():
-        for batch in tqdm(list(batches(good, runtime["batch_size"])), desc="predict", mininterval=10):
-            inputs = model.preprocess(store["frames"].oindex[list(batch)])
-            blank = model(torch.zeros_like(inputs[:1])).softmax(1)[0] if blank is None else blank
-            for index, scores in zip(batch, model(inputs).softmax(1), strict=True):
+
+    def scores_of(batch: slice) -> torch.Tensor:
+        return model(model.preprocess(store["frames"].oindex[good[batch]])).softmax(1).cpu()
+
+    with tqdm(total=len(good), desc="predict", mininterval=10) as progress, torch.inference_mode():
+        blank = model(torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=device)).softmax(1)[0].cpu()
+        for batch, found in in_batches(scores_of, len(good), batch_size_of(runtime, device)):
+            for index, scores in zip(good[batch], found, strict=True):
                 rows[index] |= _row(model.categories, scores, blank, labels[index], spec["target"])
-    write_table(out, rows, PREDICTIONS, provenance("predict", spec, str(model.mean.device)))
+            progress.update(len(found))
+    write_table(out, rows, PREDICTIONS, provenance("predict", spec, str(device)))
 
 
 def _row(

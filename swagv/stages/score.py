@@ -41,19 +41,21 @@ def score(
     store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
     metric = load_object(spec["metric"]["object"])(**spec["metric"]["settings"])
     parameters = inspect.signature(metric).parameters
-    model = device = None
+    model, device, precision, always = None, "cpu", getattr(metric, "precision", "fp32"), {}
     if needs_network(metric):
-        from swagv.network_batches import load_for_stage
+        from swagv.network_batches import batch_size_of, load_for_stage
 
-        model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
+        model = load_for_stage(spec["model"], runtime["device"], runtime["threads"], precision)
         device = str(model.mean.device)
+        if "batch_size" in parameters:
+            always["batch_size"] = batch_size_of(runtime, model.mean.device)
     status, good = ok_rows(store, maps)
     rows = [
         key | {"clip_id": row["clip_id"], "status": value, "target": row["target"]}
         for row, value in zip(known, status, strict=True)
     ]
     for index in tqdm(good, desc=type(metric).__name__, mininterval=10):
-        given: dict[str, Any] = {"batch_size": runtime["batch_size"]} if "batch_size" in parameters else {}
+        given: dict[str, Any] = dict(always)
         heat = maps["attribution"].oindex[[index]]
         if "boxes" in parameters:
             geometry, size = Geometry(**spec["geometry"]), store.attrs["sizes"][index]
@@ -76,7 +78,12 @@ def score(
             rows[index]["status"] = "the network's scores are not finite"
             continue
         rows[index] |= {name: value.tolist() for name, value in found.items()}
-    write_table(out, rows, _schema(metric, rows), provenance("score", spec, device or "cpu"))
+    write_table(
+        out,
+        rows,
+        _schema(metric, rows),
+        provenance("score", spec, device, precision),
+    )
 
 
 def _visible(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
