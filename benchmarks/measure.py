@@ -20,12 +20,14 @@ RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("torch", "numpy", "scikit-image", "numba", "torchcam")
 
 
-def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds (rounds,) of each contender; each is called once before, which is not counted.
+def interleaved(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: bool = True
+) -> dict[str, np.ndarray]:
+    """Seconds (rounds,) of each contender; each is called once before, which is not counted, if it is to `warm_up`.
 
     Contenders take turns, so that what slows the machine for a while slows all of them.
     """
-    for call in contenders.values():
+    for call in contenders.values() if warm_up else ():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in tqdm(range(rounds), desc="rounds", mininterval=1):
