@@ -9,8 +9,8 @@ their own in the package are given random ones, which take as long.
 - **swagv**: `swagv.metrics.insertion_deletion`, everything that it does to clips and attributions included.
 
 All score the same attribution, Grad-CAM's. `of_bare` is a time over that of the bare passes in the same precision;
-`speedup` is over the RISE-style loop, `of_torchcam` the same over torchcam; `auc_error` is the difference from that loop's
-areas, of the mean over clips and the largest of one clip, over both games.
+`speedup` is over the RISE-style loop, `of_torchcam` the same over torchcam; `auc_error` is the difference from that
+loop's areas, of the mean over clips and the largest of one clip, over both games.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ def contenders(
     contiguous = inputs.contiguous()
     with torch.inference_mode():
         target = model(inputs).argmax(1).clone()
-    attribution = torch.cat(
-        [grad_cam(plain, one[None], int(label)) for one, label in zip(contiguous, target, strict=True)]
-    )
+    maps = [grad_cam(plain, one[None], int(label)) for one, label in zip(contiguous, target, strict=True)]
+    attribution = torch.cat(maps)
     passes = 2 * (STEPS - 1) * clips
     batch = inputs.repeat(-(-batch_size // clips), 1, 1, 1, 1)[:batch_size].contiguous(
         memory_format=model.memory_format

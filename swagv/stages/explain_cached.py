@@ -19,10 +19,10 @@ def explain_control(clips: Path, predictions: Path, out: Path, spec: dict[str, A
     status = [row["status"] for row in rows]
     with create_store(out, clip_ids, {"spec": spec}) as writer:
         writer.status = status
-        maps = [
+        maps = (
             method.volume(shape, clip_id) if value == "ok" else None
             for clip_id, value in zip(clip_ids, status, strict=True)
-        ]
+        )
         writer.write("attribution", maps, "float32")
 
 
@@ -32,7 +32,7 @@ def explain_pixels(gradients: Path, out: Path, spec: dict[str, Any]) -> None:
     status, good = ok_rows(store)
     with create_store(out, store.attrs["clip_ids"], {"spec": spec}) as writer:
         writer.status = status
-        rows = [store["attribution"][index] if index in good else None for index in range(len(status))]
+        rows = (store["attribution"][index] if index in good else None for index in range(len(status)))
         writer.write("attribution", rows, "float32")
 
 
@@ -42,8 +42,8 @@ def explain_supervoxels(gradients: Path, supervoxels: Path, out: Path, spec: dic
     status, good = ok_rows(store, segments)
     with create_store(out, store.attrs["clip_ids"], {"spec": spec}) as writer:
         writer.status = status
-        rows = [
+        rows = (
             mean_per_supervoxel(store["attribution"][index], segments["labels"][index]) if index in good else None
             for index in range(len(status))
-        ]
+        )
         writer.write("attribution", rows, "float32")
