@@ -82,7 +82,8 @@ def _move(image, labels, width, n, reach, scale, step, iterations):
     along_z, least_z = np.empty((n, depth)), np.empty((n, -(-depth // frames)))
     along_y, least_y = np.empty((n, height)), np.empty((n, -(-height // lines)))
     along_x, least_x = np.empty((n, columns * _ROW)), np.empty((n, columns))
-    nearby, bounds, best = np.empty(n, np.int64), np.empty(_BLOCK), np.empty(_ROW)
+    nearby, rivals = np.empty(n, np.int64), np.empty(n, np.int64)  # clusters near a block, near a row
+    bounds, best = np.empty(_BLOCK), np.empty(_ROW)
     for _ in range(iterations):
         _sum_up(image, labels, width, sums, count)
         moved = False
@@ -124,21 +125,25 @@ def _move(image, labels, width, n, reach, scale, step, iterations):
                             n_nearby += 1
                     for z in range(z0, z1):
                         for y in range(y0, y1):
-                            best[:] = np.inf
+                            n_rivals = 0
                             for j in range(n_nearby):
                                 k = nearby[j]
-                                across = along_z[k, z] + along_y[k, y]
-                                if (across + least_x[k, column]) * weight <= bounds[z - z0, y - y0]:
-                                    _compete(
-                                        image[z, y, column],
-                                        across,
-                                        along_x[k, x0 : x0 + _ROW],
-                                        weight,
-                                        centres[k],
-                                        k,
-                                        best,
-                                        labels[z, y, x0 : x0 + _ROW],
-                                    )
+                                least = ((along_z[k, z] + along_y[k, y]) + least_x[k, column]) * weight
+                                rivals[n_rivals] = k
+                                n_rivals += least <= bounds[z - z0, y - y0]  # a branch would be guessed wrong too often
+                            best[:] = np.inf
+                            for j in range(n_rivals):
+                                k = rivals[j]
+                                _compete(
+                                    image[z, y, column],
+                                    along_z[k, z] + along_y[k, y],
+                                    along_x[k, x0 : x0 + _ROW],
+                                    weight,
+                                    centres[k],
+                                    k,
+                                    best,
+                                    labels[z, y, x0 : x0 + _ROW],
+                                )
 
 
 @_compiled
@@ -160,7 +165,7 @@ def _compete(row, across, along, weight, centre, k, best, labels):
 
 @_compiled
 def _squares(centres, size, reach, scale, block, squares, least):
-    """Squared distances (n, size) along an axis, infinite outside of a cluster's window, and their minima (n, blocks)."""
+    """Squared distances (n, size) along an axis, infinite outside a cluster's window, and their minima (n, blocks)."""
     for k in range(len(centres)):
         squares[k, :] = np.inf
         least[k, :] = np.inf
