@@ -27,7 +27,7 @@ class Supervoxels:
     n_seeded
         Clusters that SLIC's regular grid starts from; `n_segments` is only a hint for it.
     n_final
-        Supervoxels after connectivity is enforced.
+        Supervoxels in the end, after connectivity is enforced.
     """
 
     labels: np.ndarray
@@ -143,6 +143,7 @@ def slic_supervoxels_of(
     engine: str = "auto",
     threads: int = 1,
     device: str = "auto",
+    precision: str = "float64",
 ) -> list[Supervoxels]:
     """As `slic_supervoxels`, for many clips of one shape, of which each sees only itself.
 
@@ -154,6 +155,8 @@ def slic_supervoxels_of(
         Clips that the CPU works on at a time.
     device
         Where the torch engine runs: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    precision
+        Of the torch engine; ``"float32"`` is faster and changes a few labels.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r}: must be one of {', '.join(ENGINES)}")
@@ -164,7 +167,9 @@ def slic_supervoxels_of(
 
     def finished(clusters: Sequence[np.ndarray]) -> Supervoxels:
         n_seeds = Grid.of(clusters[0].shape, n_segments).n_seeds
-        return _numbered([enforce_connectivity(one, n_seeds) if connected else one for one in clusters], n_seeds)
+        return _numbered(
+            [enforce_connectivity(one, n_seeds) if connected else _gapless(one) for one in clusters], n_seeds
+        )
 
     def whole(frames: np.ndarray | None, gradient: np.ndarray | None) -> Supervoxels:
         return finished([cluster(part, n_segments, spacing, engine) for part in prepared(frames, gradient)])
@@ -176,7 +181,8 @@ def slic_supervoxels_of(
 
         parts = list(pool.map(prepared, frames, gradients))
         stacked = np.stack([rescaled(part) for clip in parts for part in clip])
-        clusters = cluster_batch(stacked, Grid.of(stacked.shape[2:], n_segments), spacing, ITERATIONS, device)
+        grid = Grid.of(stacked.shape[2:], n_segments)
+        clusters = cluster_batch(stacked, grid, spacing, ITERATIONS, device, precision)
         return list(pool.map(finished, clusters.reshape(len(parts), -1, *clusters.shape[1:])))
 
 
@@ -272,6 +278,11 @@ def _numbered(parts: Sequence[np.ndarray], n_seeds: int) -> Supervoxels:
     firsts = np.cumsum([0, *counts[:-1]])
     labels = np.concatenate([part + first for part, first in zip(parts, firsts, strict=True)])
     return Supervoxels(labels.astype(np.uint16), n_seeds * len(parts), sum(counts))
+
+
+def _gapless(labels: np.ndarray) -> np.ndarray:
+    """Labels from 0, without those of clusters that have lost all voxels."""
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
 
 
 def _to_lightness_range(gradient: np.ndarray) -> np.ndarray:
