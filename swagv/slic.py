@@ -261,7 +261,9 @@ def lab(frames: np.ndarray) -> np.ndarray:
 
     value = np.arange(256) / 255
     linear = np.where(value > 0.04045, ((value + 0.055) / 1.055) ** 2.4, value / 12.92)
-    xyz = np.ascontiguousarray((np.take(linear, frames.reshape(-1, 3)) @ xyz_from_rgb.T).T)
+    # Line by line: of all voxels at once BLAS would make a product for all cores, which wait for each other.
+    xyz = np.take(linear, frames) @ xyz_from_rgb.T
+    xyz = np.ascontiguousarray(xyz.reshape(-1, 3).T)
     xyz /= xyz_tristimulus_values(illuminant="D65", observer="2", dtype=float)[:, None]
     dark = np.nonzero(xyz <= 0.008856)
     of_dark = 7.787 * xyz[dark] + 16 / 116
