@@ -28,8 +28,13 @@ _BLOCK = (4, 8)  # frames and lines of rows that share a list of clusters
 
 
 def _compiled(function: Callable) -> Callable:
-    """`function` in machine code, kept on disk beside it or in the user's cache folder."""
-    return njit(function, nogil=True, cache=True)
+    """`function` in machine code, kept beside its source, or else in ``NUMBA_CACHE_DIR`` or the user's cache folder."""
+    try:
+        return njit(function, nogil=True, cache=True)
+    except RuntimeError as error:
+        if "no locator" not in str(error):
+            raise
+        return njit(function, nogil=True)  # nowhere to keep it: compiled anew by every process, in seconds
 
 
 def cluster(features: np.ndarray, grid: Grid, spacing: float, iterations: int) -> np.ndarray:
