@@ -5,9 +5,9 @@
 
     hours = clips * passes a clip * milliseconds a pass / 3.6e6
 
-Passes a clip, one for each network: 54 for every method's insertion and deletion, a backward pass counted as two forward:
-3 for a gradient or a layer map, 6,000 for EP-3D's 2,000 iterations; 2 for the prediction. Supervoxels, decoding and start-up
-are not in it: they run on other cores, at rates that `benchmarks.supervoxels` and `benchmarks.start_up` give.
+Passes a clip, by each network: 54 for every method's insertion and deletion; a backward pass counted as two forward, 3
+for a gradient or a layer map and 6,000 for EP-3D's 2,000 iterations; 2 for the prediction. Supervoxels, decoding and
+start-up are not in it: they run on other cores, at rates that `benchmarks.supervoxels` and `benchmarks.start_up` give.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a job costs before its first clip: starting Python, importing, building the network and making it ready.
 
-`python -m benchmarks.start_up [--model r2plus1d_18 …] [--rounds 5]`. Every row is a process of its own; `beyond_torch` is
-what it takes more than importing torch alone, and `of_a_shard` all of it over the time of one method's insertion and
-deletion of 512 clips, at the rate in the table of `benchmarks.insertion_deletion`.
+`python -m benchmarks.start_up [--model r2plus1d_18 …] [--rounds 5]`. Every row is a process of its own; `beyond_torch`
+is what it takes more than importing torch alone, and `of_a_shard` all of it over the time of one method's insertion and
+deletion of 512 clips, at the rate in the table of `benchmarks.insertion_deletion`. Random weights are part of it.
 """
 
 from __future__ import annotations

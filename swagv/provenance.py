@@ -12,7 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("torch", "torchvision", "numpy", "scikit-image", "zarr", "decord", "av", "pandas", "pyarrow", "snakemake")
+_PACKAGES = (
+    *("torch", "torchvision", "numpy", "numba", "scikit-image"),
+    *("zarr", "decord", "av", "pandas", "pyarrow", "snakemake"),
+)
 
 
 @cache

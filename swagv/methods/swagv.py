@@ -12,7 +12,7 @@ import numpy as np
 from swagv.errors import ConfigError, NotApplicable
 from swagv.methods.explainer import REDUCTIONS, Explainer, GradientAttribution, PixelAttribution
 from swagv.pooling import mean_per_supervoxel
-from swagv.slic import FEATURES, MAX_SEGMENTS, slic_supervoxels
+from swagv.slic import FEATURES, MAX_SEGMENTS, slic_supervoxels_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,11 +33,13 @@ class Recipe:
     w_grad: float
     spacing: float
     per_frame: bool
+    connected: bool
 
     def __str__(self) -> str:
         numbers = {"wc": self.w_color, "wg": self.w_grad, "s": self.spacing if self.spacing != 1 else 0}
         named = [f"{name}{number!r}".removesuffix(".0") for name, number in numbers.items() if number]
-        return "-".join([self.features, f"n{self.n_segments}", *named, *["per_frame"] * self.per_frame])
+        flags = [*["per_frame"] * self.per_frame, *["unconnected"] * (not self.connected)]
+        return "-".join([self.features, f"n{self.n_segments}", *named, *flags])
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class SwagV(Explainer):
         How its three channels become one value a voxel, where it is a gradient.
     features
         What SLIC clusters: ``"image"``, ``"image+gradient"`` or ``"gradient"``.
-    n_segments, w_color, w_grad, spacing, per_frame
+    n_segments, w_color, w_grad, spacing, per_frame, connected
         See `swagv.slic.slic_supervoxels`; the defaults are the paper's.
     """
 
@@ -64,6 +66,7 @@ class SwagV(Explainer):
     w_grad: float = 9.0
     spacing: float = 1.0
     per_frame: bool = False
+    connected: bool = True
 
     def __post_init__(self) -> None:
         if self.features not in FEATURES:
@@ -81,7 +84,8 @@ class SwagV(Explainer):
         """The part of the settings that decides the supervoxels."""
         w_color = float(self.w_color) if "image" in self.features else 0.0
         w_grad = float(self.w_grad) if "gradient" in self.features else 0.0
-        return Recipe(self.features, self.n_segments, w_color, w_grad, float(self.spacing), self.per_frame)
+        spacing = float(self.spacing)
+        return Recipe(self.features, self.n_segments, w_color, w_grad, spacing, self.per_frame, self.connected)
 
     @property
     def pixels(self) -> PixelAttribution:
@@ -124,8 +128,9 @@ class SwagV(Explainer):
         import torch
 
         attribution = self.pixels(model, clips, target, clip_ids).cpu().numpy()
-        frames, settings = model.frames(clips), asdict(self.recipe)
-        labels = [slic_supervoxels(*pair, **settings).labels for pair in zip(frames, attribution, strict=True)]
+        frames, threads = model.frames(clips), torch.get_num_threads()
+        found = slic_supervoxels_of(frames, attribution, **asdict(self.recipe), threads=threads)
+        labels = [one.labels for one in found]
         maps = [mean_per_supervoxel(*pair) for pair in zip(attribution, labels, strict=True)]
         return torch.from_numpy(np.stack(maps)).to(clips.device), np.stack(labels)
 

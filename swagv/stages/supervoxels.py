@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from swagv.slic import slic_supervoxels
+from swagv.slic import slic_supervoxels_of
 from swagv.stores import create_store, ok_rows, open_store
 
+_GROUP = 64  # clips in memory
 
-def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, Any]) -> None:
+
+def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, Any], runtime: dict[str, Any]) -> None:
     """Write ``labels`` (n,T,H,W) uint16; attributes `n_seeded` and `n_final` count supervoxels of each clip.
 
     Parameters
@@ -21,18 +24,31 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
         Needed where the recipe's features include the gradient.
     spec
         The recipe.
+    runtime
+        The engine under ``supervoxels``, its device, and threads.
     """
     stores = [open_store(path) for path in (clips, gradients) if path]
     status, good = ok_rows(*stores)
-    labels: list[np.ndarray | None] = [None] * len(status)
     n_seeded, n_final = [0] * len(status), [0] * len(status)
-    counts = {"n_seeded": n_seeded, "n_final": n_final}
-    with create_store(out, stores[0].attrs["clip_ids"], counts | {"spec": spec}) as writer:
-        for index in tqdm(good, desc="supervoxels", mininterval=10):
-            gradient = stores[1]["attribution"][index] if gradients else None
-            found = slic_supervoxels(stores[0]["frames"][index], gradient, **spec["recipe"])
-            labels[index], n_seeded[index], n_final[index] = found.labels, found.n_seeded, found.n_final
-            if found.n_final < 2:
-                status[index] = "one_supervoxel"
+    how = {"engine": runtime["supervoxels"], "threads": runtime["threads"], "device": runtime["device"]}
+
+    def labels() -> Iterator[np.ndarray | None]:
+        progress = tqdm(total=len(good), desc="supervoxels", mininterval=10)
+        for start in range(0, len(status), _GROUP):
+            rows = range(start, min(start + _GROUP, len(status)))
+            ok = [row for row in rows if row in keep]
+            frames = [stores[0]["frames"][row] for row in ok]
+            attribution = [stores[1]["attribution"][row] if gradients else None for row in ok]
+            found = dict(zip(ok, slic_supervoxels_of(frames, attribution, **spec["recipe"], **how), strict=True))
+            for row, one in found.items():
+                n_seeded[row], n_final[row] = one.n_seeded, one.n_final
+                if one.n_final < 2:
+                    status[row] = "one_supervoxel"
+            progress.update(len(ok))
+            yield from (found[row].labels if row in found else None for row in rows)
+
+    keep = set(good)
+    attributes = {"n_seeded": n_seeded, "n_final": n_final, "spec": spec}
+    with create_store(out, stores[0].attrs["clip_ids"], attributes) as writer:
         writer.status = status
-        writer.write("labels", labels, "uint16")
+        writer.write("labels", labels(), "uint16")

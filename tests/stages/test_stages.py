@@ -29,7 +29,7 @@ CONFIG = {
     "methods": {"swagv_i": {}, "swagv_ig": {}, "swagv_g": {}, "grad_cam": {"layer": "nonsense"}, "centre": {}},
     "metrics": {"insertion_deletion": {"steps": 2}, "localisation": {}},
 }
-RUNTIME = {"device": "cpu", "threads": 2, "batch_size": 8}
+RUNTIME = {"device": "cpu", "threads": 2, "batch_size": 8, "supervoxels": "auto"}
 CLIPS = ["known@000000", "unlabelled@000000", "broken@000000"]
 KEY = {"dataset": "d", "model": "c3d_demo", "shard": "0000"}
 
@@ -97,7 +97,7 @@ def test_swagv_in_one_call_equals_the_cached_stages(name, shard, demo_models):
     spec, store = json.loads(json.dumps({"recipe": method.recipe})), folder / f"{name}.zarr"
     gradients = folder / "gradients.zarr"
     needed = gradients if "gradient" in method.explainer.features else None
-    supervoxels(folder / "clips.zarr", needed, folder / f"{name}-labels.zarr", spec)
+    supervoxels(folder / "clips.zarr", needed, folder / f"{name}-labels.zarr", spec, RUNTIME)
     explain_cached.explain_supervoxels(gradients, folder / f"{name}-labels.zarr", store, {})
     clips = model.preprocess(open_store(folder / "clips.zarr")["frames"][:1])
     target = torch.tensor([read_table(folder / "p.parquet").target[0]]).long()
@@ -139,10 +139,26 @@ def test_scores_that_are_not_finite_are_a_status(shard, tmp_path, monkeypatch):
 
 def test_counts_of_supervoxels_are_recorded(shard):
     folder, evaluation = shard
-    supervoxels(folder / "clips.zarr", None, folder / "n.zarr", {"recipe": evaluation.methods["swagv_i"].recipe})
+    spec = {"recipe": evaluation.methods["swagv_i"].recipe}
+    supervoxels(folder / "clips.zarr", None, folder / "n.zarr", spec, RUNTIME)
     attributes = open_store(folder / "n.zarr").attrs
     assert attributes["n_seeded"] == [81, 81, 0]  # 120 requested
     assert 50 < attributes["n_final"][0] < 90
+
+
+@pytest.mark.parametrize("how", [{"supervoxels": "scikit-image"}, {"supervoxels": "numba", "threads": 1}])
+def test_neither_engine_nor_groups_nor_threads_change_supervoxels(how, shard, tmp_path, monkeypatch):
+    folder, evaluation = shard
+    spec = {"recipe": evaluation.methods["swagv_ig"].recipe}
+    paths = [folder / "clips.zarr", folder / "gradients.zarr"]
+    supervoxels(*paths, tmp_path / "a.zarr", spec, RUNTIME)
+    monkeypatch.setattr("swagv.stages.supervoxels._GROUP", 1)
+    supervoxels(*paths, tmp_path / "b.zarr", spec, RUNTIME | how)
+    one, other = open_store(tmp_path / "a.zarr"), open_store(tmp_path / "b.zarr")
+    assert np.array_equal(one["labels"], other["labels"])
+    assert one.attrs.asdict() == other.attrs.asdict()
+    assert one["labels"][0].max() > 20
+    assert one.attrs["status"][2] == "unreadable: x"
 
 
 def test_a_time_limit_is_a_status(tmp_path):

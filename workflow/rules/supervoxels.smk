@@ -9,6 +9,9 @@ rule supervoxels_of_image:
         "results/benchmarks/supervoxels/{dataset}/{recipe}/{shard}.tsv"
     conda:
         "../../envs/swagv.yaml"
+    threads: evaluation.runtime["threads"]
+    resources:
+        gpu=GPU * (evaluation.runtime["supervoxels"] == "torch"),
     params:
         code=code("supervoxels.py", "swagv.stages.supervoxels"),
         spec=lambda w: canonical({"recipe": recipe_of(w).recipe}),
@@ -28,6 +31,9 @@ rule supervoxels_of_gradient:
         "results/benchmarks/supervoxels/{dataset}/{model}/{recipe}/{shard}.tsv"
     conda:
         "../../envs/swagv.yaml"
+    threads: evaluation.runtime["threads"]
+    resources:
+        gpu=GPU * (evaluation.runtime["supervoxels"] == "torch"),
     params:
         code=code("supervoxels.py", "swagv.stages.supervoxels"),
         spec=lambda w: canonical({"recipe": recipe_of(w).recipe}),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from swagv.joblog import log_to
+from swagv.runtime import runtime
 from swagv.stages.supervoxels import supervoxels
 
 log_to(snakemake.log[0])
@@ -13,4 +14,5 @@ supervoxels(
     Path(gradients) if gradients else None,
     Path(snakemake.output[0]),
     json.loads(snakemake.params.spec),
+    runtime(snakemake.config) | {"threads": snakemake.threads},
 )
