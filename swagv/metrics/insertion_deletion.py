@@ -103,7 +103,8 @@ class InsertionDeletion:
         if not torch.isfinite(attribution).all():
             raise ValueError("the attribution holds NaN or infinity")
         model = ready(model, self.precision, clips)
-        step = self._step_of_voxel(attribution)
+        # One by one: sorting takes many times the memory of a map.
+        step = torch.cat([self._step_of_voxel(one) for one in attribution.split(1)])
         nothing = self._nothing(model, clips)
         intact = target_scores(model, lambda batch: clips[batch], target, batch_size) if p_intact is None else p_intact
         blank = target_scores(model, lambda batch: nothing[batch], target, batch_size) if p_blank is None else p_blank

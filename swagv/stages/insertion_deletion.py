@@ -16,6 +16,9 @@ from swagv.provenance import provenance
 from swagv.stores import ok_rows, open_store
 from swagv.tables import insertion_deletion_schema, read_rows, write_table
 
+# Clips in memory: 432 points of curves, which fill the batches of a CPU (8) exactly and nearly those of a GPU (64).
+_TOGETHER = 8
+
 
 def insertion_deletion(
     clips: Path,
@@ -49,9 +52,8 @@ def insertion_deletion(
     def read(group: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         return store["frames"].oindex[list(group)], maps["attribution"].oindex[list(group)]
 
-    # As many clips at a time as a batch has, so that all of their batches are full.
     with tqdm(total=len(good), desc="insertion_deletion", mininterval=10) as progress:
-        for group, (frames, attribution) in read_ahead(read, in_groups(good, batch_size)):
+        for group, (frames, attribution) in read_ahead(read, in_groups(good, _TOGETHER)):
             result = metric(
                 model,
                 model.preprocess(frames),

@@ -134,3 +134,37 @@ def test_other_orders_of_ties_change_nothing_without_ties():
     found = [InsertionDeletion(ties=ties)(sum_model, clips, attribution, torch.tensor([0])) for ties in TIES]
     assert torch.equal(found[0]["deletion_curve"], found[1]["deletion_curve"])
     assert torch.equal(found[0]["deletion_curve"], found[2]["deletion_curve"])
+
+
+def test_batches_go_across_games_and_clips_and_only_the_last_may_be_short():
+    sizes = []
+
+    def counted(clips):
+        sizes.append(len(clips))
+        return sum_model(clips)
+
+    clips, attribution = torch.randn(3, 3, 2, 7, 8), torch.randn(3, 2, 7, 8)
+    ends = torch.tensor([0.25, 0.5, 0.75])
+    result = InsertionDeletion()(
+        counted, clips, attribution, torch.tensor([0, 1, 0]), batch_size=16, p_intact=ends, p_blank=1 - ends
+    )
+    assert sizes == [16] * 10 + [2]  # of 3 clips x 2 games x 27 points
+    for index in range(3):
+        alone = InsertionDeletion()(
+            sum_model, clips[index, None], attribution[index, None], torch.tensor([index % 2]), batch_size=27
+        )
+        assert torch.allclose(result["deletion_curve"][index, 1:-1], alone["deletion_curve"][0, 1:-1], atol=1e-6)
+        assert torch.allclose(result["insertion_curve"][index, 1:-1], alone["insertion_curve"][0, 1:-1], atol=1e-6)
+    assert torch.equal(result["deletion_curve"][:, 0], ends)
+    assert torch.equal(result["insertion_curve"][:, 0], 1 - ends)
+
+
+def test_half_precision_moves_areas_little_and_leaves_the_model_alone(demo_models):
+    model, target = demo_models["c3d_demo"], torch.tensor([2, 4])
+    generator = torch.Generator().manual_seed(3)
+    clips, attribution = (torch.randn(2, *shape, generator=generator) for shape in ((3, 16, 112, 112), (16, 112, 112)))
+    full, half = (InsertionDeletion(4, precision=name)(model, clips, attribution, target) for name in ("fp32", "bf16"))
+    assert 0 < (full["deletion_auc"] - half["deletion_auc"]).abs().max() < 0.01
+    assert model.precision is None
+    with pytest.raises(ValueError, match="needs a VideoClassifier"):
+        InsertionDeletion(precision="bf16")(sum_model, clips, attribution, target)

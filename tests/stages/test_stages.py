@@ -21,7 +21,7 @@ from swagv.stages.predict import predict
 from swagv.stages.supervoxels import supervoxels
 from swagv.stores import create_store, open_store
 from swagv.summary import summarise
-from swagv.tables import MANIFEST, read_table, write_table
+from swagv.tables import MANIFEST, PREDICTIONS, read_table, write_table
 
 CONFIG = {
     "datasets": {"d": {"type": "rendered", "videos": 1, "shards": 1}},
@@ -213,3 +213,43 @@ def test_plan_and_decode_give_each_clip_its_boxes_and_each_bad_video_a_row(tmp_p
         true = np.stack([x, np.full(16, 30), x + 50, np.full(16, 90)], 1)
         assert np.array_equal(boxes[row], true)
     assert np.isnan(boxes[3:]).all()
+
+
+def test_a_clip_is_explained_the_same_whatever_its_companions(tmp_path):
+    """To the last bit, alone, in pairs and in a pair that is filled up."""
+    evaluation = Evaluation(CONFIG)
+    frames = [Geometry().frames(render_video(label, label, num_frames=16).frames) for label in range(3)]
+    model = evaluation.models["c3d_demo"]
+    spec = {"model": model.spec, "method": evaluation.gradients["guided_backprop"]}
+    found = {}
+    for order in ((0, 1, 2), (2, 0, 1), (1,)):
+        names = [f"v{index}@000000" for index in order]
+        with create_store(tmp_path / "c.zarr", names, {}) as store:
+            store.write("frames", [frames[index] for index in order], "uint8")
+        rows = [KEY | {"clip_id": name, "status": "ok", "target": 1, "label": -1} for name in names]
+        write_table(tmp_path / "p.parquet", rows, PREDICTIONS, {})
+        explain(tmp_path / "c.zarr", tmp_path / "p.parquet", tmp_path / "g.zarr", spec, RUNTIME)
+        for index, one in zip(order, open_store(tmp_path / "g.zarr")["attribution"][:], strict=True):
+            assert np.ptp(one) > 0
+            assert np.array_equal(found.setdefault(index, one), one)
+
+
+def test_a_clip_whose_map_is_not_finite_leaves_its_companion_alone(shard, tmp_path, monkeypatch):
+    import swagv.stages.explain as stage
+
+    class OneBad:
+        def __call__(self, model, clips, target, clip_ids):
+            maps = torch.ones(len(clips), 2, 3, 4)
+            maps[[name == CLIPS[0] for name in clip_ids]] = torch.nan
+            return maps
+
+    folder, evaluation = shard
+    rows = [KEY | {"clip_id": clip, "status": "ok", "target": 1, "label": -1} for clip in CLIPS]
+    rows[2]["status"] = "unreadable: x"
+    write_table(tmp_path / "p.parquet", rows, PREDICTIONS, {})
+    monkeypatch.setattr(stage, "load_object", lambda path: OneBad)
+    spec = {"model": evaluation.models["c3d_demo"].spec, "method": {"object": "x:Y", "settings": {}}}
+    explain(folder / "clips.zarr", tmp_path / "p.parquet", tmp_path / "g.zarr", spec, RUNTIME)
+    store = open_store(tmp_path / "g.zarr")
+    assert store.attrs["status"] == ["attribution is not finite", "ok", "unreadable: x"]
+    assert store["attribution"][:].sum((1, 2, 3)).tolist() == [0, 24, 0]

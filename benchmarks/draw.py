@@ -1,0 +1,59 @@
+"""The tables of `results/` as one figure, docs/benchmarks.svg: `python -m benchmarks.draw`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.measure import RESULTS
+from swagv.figures.drawing import STYLE, svg_of
+
+OUT = Path(__file__).parents[1] / "docs" / "benchmarks.svg"
+OURS, OTHERS, LIMIT = "tab:blue", "tab:gray", "lightgray"
+
+
+def bars(axes: Axes, names: list[str], values: list[float], title: str, unit: str) -> None:
+    """Horizontal bars, the first on top, each with its number; ours, others' and the bare passes tell apart in grey."""
+    colours = [OURS if name.startswith(("swagv", "numba")) else LIMIT if "bare" in name else OTHERS for name in names]
+    drawn = axes.barh(names, values, color=colours, height=0.7)
+    axes.bar_label(drawn, [f" {value:.3g}" for value in values], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_xlabel(unit)
+    axes.margins(x=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+@matplotlib.rc_context(STYLE)
+def figure(passes: pd.DataFrame, supervoxels: pd.DataFrame) -> str:
+    """SVG of what insertion and deletion and the supervoxels take."""
+    models = [model for model in ("r2plus1d_18", "c3d") if model in set(passes["model"])]
+    recipes = list(dict.fromkeys(supervoxels["features"]))
+    made = Figure(figsize=(8.6, 4.6), layout="constrained")
+    above, below = made.subfigures(2, 1, height_ratios=(6, 3))
+    for axes, model in zip(above.subplots(1, len(models), sharey=True, squeeze=False)[0], models, strict=True):
+        rows = passes[passes["model"] == model]
+        title = f"insertion and deletion, {model}"
+        bars(axes, list(rows["contender"]), list(rows["ms_a_pass"]), title, "milliseconds a clip shown ↓")
+    for axes, features in zip(below.subplots(1, len(recipes), sharey=True, squeeze=False)[0], recipes, strict=True):
+        rows = supervoxels[supervoxels["features"].eq(features) & supervoxels["part"].eq("labels")]
+        rows = rows[~rows["contender"].str.startswith("torch")]  # for GPUs
+        title = f"supervoxels of {features}, one core"
+        bars(axes, list(rows["contender"]), list(rows["seconds"] * 1e3), title, "milliseconds a clip ↓")
+    made.supxlabel(f"{passes['machine'].iloc[0]}, {passes['date'].iloc[0]}", fontsize=7)
+    return svg_of(made)
+
+
+def main() -> None:
+    """Draw the figure of this machine's kind that the README shows."""
+    tables = (pd.read_csv(RESULTS / f"{name}.csv") for name in ("insertion_deletion_cpu", "supervoxels"))
+    OUT.write_text(figure(*tables), encoding="utf-8")
+    print(OUT)
+
+
+if __name__ == "__main__":
+    main()
