@@ -38,7 +38,7 @@ def figure(passes: pd.DataFrame, supervoxels: pd.DataFrame) -> str:
     for axes, model in zip(above.subplots(1, len(models), sharey=True, squeeze=False)[0], models, strict=True):
         rows = passes[passes["model"] == model]
         title = f"insertion and deletion, {model}"
-        bars(axes, list(rows["contender"]), list(rows["ms_a_pass"]), title, "milliseconds a clip shown ↓")
+        bars(axes, list(rows["contender"]), list(rows["seconds_a_clip"]), title, "seconds a clip ↓")
     for axes, features in zip(below.subplots(1, len(recipes), sharey=True, squeeze=False)[0], recipes, strict=True):
         rows = supervoxels[supervoxels["features"].eq(features) & supervoxels["part"].eq("labels")]
         rows = rows[~rows["contender"].str.startswith("torch")]  # for GPUs

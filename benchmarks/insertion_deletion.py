@@ -1,29 +1,35 @@
 """Insertion and deletion: against bare forward passes of the same network, and against loops that others use.
 
-`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 3]`. Networks without weights of
-their own in the package are given random ones, which take as long.
+`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2]`. All score the same maps of
+the same clips, in 28 steps, and are given nothing else:
 
-- **torchcam**: its DeletionInsertionMetric, the network as it comes, batches of the same size.
-- **RISE-style loop**: point after point, all clips in one batch, the network as it comes.
-- **bare forward passes**: of one batch again and again, as many as the curves need, of the network made ready.
-- **swagv**: `swagv.metrics.insertion_deletion`, everything that it does to clips and attributions included.
+- **RISE-style loop**: point after point of either game, all clips in a batch, the network as it comes; 58 passes a clip.
+- **torchcam**: its DeletionInsertionMetric on all clips, the network as it comes; 56 passes a clip.
+- **bare forward passes**: one batch again and again, 56 a clip, of the network made ready.
+- **swagv**: `swagv.metrics.insertion_deletion`, 56 passes a clip.
+- **swagv job**: the workflow's stage as a process of its own, from starting Python to the finished table. The stage
+  before has the scores of intact and blank clips, so it makes 54 passes a clip; `of_bare` is corrected for that.
 
-All score the same attribution, Grad-CAM's. `of_bare` is a time over that of the bare passes in the same precision;
-`speedup` is over the RISE-style loop, `of_torchcam` the same over torchcam; `auc_error` is the difference from that
-loop's areas, of the mean over clips and the largest of one clip, over both games.
+`speedup` is over the RISE-style loop and `of_torchcam` over torchcam; `of_bare` is a time over that of the bare passes
+in the same precision. `auc_error` is the difference from the loop's areas, of the mean over clips and the largest of one
+clip, over both games; networks without weights in the package get random ones, whose scores say nothing, and no error.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-import torchcam.metrics
 from torch import Tensor
-from torchcam.methods import GradCAM
 from torchcam.metrics import DeletionInsertionMetric
 
 from benchmarks.clips import rendered_frames
@@ -33,17 +39,30 @@ from swagv.models.build import build_model
 from swagv.models.cards import load_card
 from swagv.models.classifier import VideoClassifier
 from swagv.models.inference import for_inference
+from swagv.stores import create_store
+from swagv.tables import PREDICTIONS, write_table
 
 STEPS = 28
+PASSES, JOB_PASSES = 2 * (STEPS - 1) + 2, 2 * (STEPS - 1)
 MODELS = ("r2plus1d_18", "c3d", "r2plus1d_demo", "c3d_demo")
+LOOP = "RISE-style loop"
+_JOB = """
+import json, sys
+from pathlib import Path
+from swagv.stages.insertion_deletion import insertion_deletion
+folder, spec, runtime = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+key = {"dataset": "d", "model": "m", "method": "x", "shard": "0000"}
+insertion_deletion(*(folder / name for name in ("clips", "predictions", "maps", "out")), key, spec, runtime)
+"""
 
 
 def rise_loop(model: VideoClassifier, clips: Tensor, attribution: Tensor, target: Tensor) -> np.ndarray:
-    """Deletion and insertion areas (clips, 2): a voxel set after another, all clips at once."""
+    """Deletion and insertion areas (clips, 2): a set of voxels after another, all clips at once."""
     order = torch.sort(attribution.flatten(1), dim=1, descending=True, stable=True).indices
     curves = torch.empty(len(clips), 2, STEPS + 1)
+    blank = torch.zeros_like(clips)
     with torch.inference_mode():
-        for game, (start, end) in enumerate([(clips, torch.zeros_like(clips)), (torch.zeros_like(clips), clips)]):
+        for game, (start, end) in enumerate([(clips, blank), (blank, clips)]):
             shown, end = start.flatten(2).clone(), end.flatten(2)
             for step in range(STEPS + 1):
                 scores = model.network(shown.view(clips.shape)).softmax(1)
@@ -54,17 +73,72 @@ def rise_loop(model: VideoClassifier, clips: Tensor, attribution: Tensor, target
     return area(curves).numpy()
 
 
-def grad_cam(model: VideoClassifier, clip: Tensor, target: int) -> Tensor:
-    """torchcam's map (1,T,H,W) of one clip, as its metric ranks it."""
-    with GradCAM(model, f"network.{model.cam_layer}", input_shape=tuple(clip.shape[1:])) as extractor:
-        low = extractor(target, model(clip).softmax(-1))[0]
-    return torchcam.metrics._resize_cam(low, tuple(clip.shape[2:])).detach().view(1, *clip.shape[2:])
+class KnownMap:
+    """What torchcam's metric asks for its map, for a map that is known: no method's time is in the measurement."""
+
+    def __init__(self, model: VideoClassifier, attribution: Tensor):
+        self.model, self._attribution = model, attribution
+
+    def __call__(self, *_: object, **__: object) -> list[Tensor]:
+        return [self._attribution]
+
+    def fuse_cams(self, maps: list[Tensor]) -> Tensor:
+        return maps[0]
+
+    @contextmanager
+    def _hooks_off(self):
+        yield
 
 
-def contenders(
-    name: str, clips: int, batch_size: int, device: str
-) -> tuple[dict[str, Callable[[], np.ndarray | None]], int]:
-    """What takes turns, each giving areas (clips, 2) or nothing; and how many forward passes the curves need."""
+def torchcam(model: VideoClassifier, clips: Tensor, attribution: Tensor, target: Tensor, batch_size: int) -> np.ndarray:
+    """Areas (1, 2), which are means over the clips: torchcam keeps no others."""
+    metric = DeletionInsertionMetric(
+        KnownMap(model, attribution), lambda logits: logits.softmax(-1), steps=STEPS, batch_size=batch_size
+    )
+    metric.update(clips, class_idx=target.tolist())
+    found = metric.summary()
+    return np.array([[found["deletion_auc"], found["insertion_auc"]]])
+
+
+def bare(ready: VideoClassifier, batch: Tensor, passes: int) -> None:
+    """So many forward passes of a batch, and their scores on the host."""
+    with torch.inference_mode():
+        scores = [ready(batch[: passes - start]).softmax(1) for start in range(0, passes, len(batch))]
+        torch.cat(scores).cpu()
+
+
+def swagv(ready: VideoClassifier, clips: Tensor, attribution: Tensor, target: Tensor, batch_size: int) -> np.ndarray:
+    """Areas (clips, 2)."""
+    found = InsertionDeletion(STEPS, precision=ready.precision)(
+        ready, clips, attribution, target, batch_size=batch_size
+    )
+    return torch.stack([found["deletion_auc"], found["insertion_auc"]], 1).numpy()
+
+
+def write_shard(folder: Path, frames: np.ndarray, attribution: Tensor, target: Tensor) -> None:
+    """What the workflow's stage reads."""
+    names = [f"v{index}@000000" for index in range(len(frames))]
+    for name, key, rows, dtype in (
+        ("clips", "frames", frames, "uint8"),
+        ("maps", "attribution", attribution.cpu().numpy(), "float32"),
+    ):
+        with create_store(folder / name, names, {}) as store:
+            store.write(key, rows, dtype)
+    known = {"status": "ok", "p_target": 0.5, "p_blank": 0.1}
+    rows = [known | {"clip_id": name, "target": int(label)} for name, label in zip(names, target, strict=True)]
+    write_table(folder / "predictions", rows, PREDICTIONS, {})
+
+
+def job(folder: Path, name: str, weights: str | None, batch_size: int, device: str) -> None:
+    """The workflow's stage on `write_shard`'s folder."""
+    spec = {"model": {"card": name, "weights": weights, "settings": {}}, "metric": {"steps": STEPS}}
+    runtime = {"device": device, "threads": torch.get_num_threads(), "batch_size": batch_size}
+    command = [sys.executable, "-c", _JOB, str(folder), json.dumps(spec), json.dumps(runtime)]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+
+def table(name: str, clips: int, batch_size: int, rounds: int, device: str) -> pd.DataFrame:
+    """A row a contender."""
     weights = "default" if load_card(name).weights else None
     torch.manual_seed(0)
     # As it comes: in PyTorch's usual memory format.
@@ -72,92 +146,64 @@ def contenders(
     model = build_model(name, weights).to(device)
     model.load_state_dict(plain.state_dict())
     model.network.to(memory_format=model.memory_format)
-    inputs = model.preprocess(rendered_frames(clips))
+    frames = rendered_frames(clips)
+    inputs = model.preprocess(frames)
+    with torch.no_grad():
+        target = model(inputs).argmax(1)
+    # No two voxels are alike: methods that order equal ones otherwise have the same areas.
+    attribution = torch.randn(clips, *inputs.shape[2:], generator=torch.Generator().manual_seed(0)).to(device)
+    attribution += inputs.abs().amax(1)
+    given = (attribution, target)
+    batch = inputs.repeat(-(-batch_size // clips), 1, 1, 1, 1)[:batch_size]
+    batch = batch.contiguous(memory_format=model.memory_format)
     contiguous = inputs.contiguous()
-    with torch.inference_mode():
-        target = model(inputs).argmax(1).clone()
-    maps = [grad_cam(plain, one[None], int(label)) for one, label in zip(contiguous, target, strict=True)]
-    attribution = torch.cat(maps)
-    passes = 2 * (STEPS - 1) * clips
-    batch = inputs.repeat(-(-batch_size // clips), 1, 1, 1, 1)[:batch_size].contiguous(
-        memory_format=model.memory_format
-    )
-
-    def torchcam_metric() -> np.ndarray:
-        areas = []
-        for one, label in zip(contiguous, target.tolist(), strict=True):
-            with GradCAM(plain, f"network.{plain.cam_layer}", input_shape=tuple(inputs.shape[1:])) as extractor:
-                metric = DeletionInsertionMetric(
-                    extractor, lambda logits: logits.softmax(-1), steps=STEPS, batch_size=batch_size
-                )
-                metric.update(one[None], class_idx=label)
-            found = metric.summary()
-            areas.append([found["deletion_auc"], found["insertion_auc"]])
-        return np.array(areas)
-
-    def bare(ready: VideoClassifier) -> None:
-        with torch.inference_mode():
-            for start in range(0, passes, batch_size):
-                ready(batch[: passes - start]).softmax(1).cpu()
-
-    def swagv(ready: VideoClassifier, precision: str) -> np.ndarray:
-        metric = InsertionDeletion(STEPS, precision=precision)
-        known = {"p_intact": intact, "p_blank": blank}  # by the stage before, as in the workflow
-        found = metric(ready, inputs, attribution, target, batch_size=batch_size, **known)
-        return torch.stack([found["deletion_auc"], found["insertion_auc"]], 1).numpy()
-
-    made = {
-        "RISE-style loop": partial(rise_loop, plain, contiguous, attribution, target),
-        "torchcam": torchcam_metric,
+    made: dict[str, Callable[[], np.ndarray | None]] = {
+        LOOP: partial(rise_loop, plain, contiguous, *given),
+        "torchcam": partial(torchcam, plain, contiguous, *given, batch_size),
     }
-    precisions = ("fp32", "bf16") if device == "cpu" else ("fp32", "tf32", "bf16")
-    for precision in precisions:
+    with torch.inference_mode():  # the shapes that each will see
+        plain(contiguous)
+        plain(batch.contiguous())
+    for precision in ("fp32", "bf16") if device == "cpu" else ("fp32", "tf32", "bf16"):
         ready = for_inference(model, precision)
-        with torch.inference_mode():
-            ready(batch)
-            if precision == "fp32":
-                ends = [ready(some).softmax(1).gather(1, target[:, None])[:, 0] for some in (inputs, inputs * 0)]
-                intact, blank = ends
-        made[f"bare forward passes, {precision}"] = partial(bare, ready)
-        made[f"swagv, {precision}"] = partial(swagv, ready, precision)
-    with torch.inference_mode():
-        plain.network(contiguous)
-    return made, passes
-
-
-def table(name: str, clips: int, batch_size: int, rounds: int, device: str) -> pd.DataFrame:
-    """A row a contender."""
-    made, passes = contenders(name, clips, batch_size, device)
+        bare(ready, batch, 2 * batch_size)
+        made[f"bare forward passes, {precision}"] = partial(bare, ready, batch, PASSES * clips)
+        made[f"swagv, {precision}"] = partial(swagv, ready, inputs, *given, batch_size)
     areas: dict[str, np.ndarray | None] = {}
 
     def kept(contender: str) -> Callable[[], None]:
         return lambda: areas.update({contender: made[contender]()})
 
-    seconds = interleaved({contender: kept(contender) for contender in made}, rounds, warm_up=False)
-    found = ratios(seconds, "RISE-style loop").set_index("contender")
+    with tempfile.TemporaryDirectory() as folder:
+        write_shard(Path(folder), frames, *given)
+        made["swagv job, fp32"] = partial(job, Path(folder), name, weights, batch_size, device)
+        seconds = interleaved({contender: kept(contender) for contender in made}, rounds, warm_up=False)
+    found = ratios(seconds, LOOP).set_index("contender")
+    found.insert(1, "seconds_a_clip", found["seconds"] / clips)
+    found["of_torchcam"] = [np.median(seconds["torchcam"] / own) for own in seconds.values()]
     for contender in made:
-        precision = contender.rpartition(", ")[2]
-        bare = f"bare forward passes, {precision}"
-        found.loc[contender, "of_torchcam"] = np.median(seconds["torchcam"] / seconds[contender])
         if contender.startswith("swagv"):
-            found.loc[contender, "of_bare"] = np.median(seconds[contender] / seconds[bare])
-        if areas[contender] is not None:
-            error = areas[contender] - areas["RISE-style loop"]
-            found.loc[contender, "auc_error"] = np.abs(error.mean(0)).max()
-            found.loc[contender, "auc_error_of_a_clip"] = np.abs(error).max()
+            part = JOB_PASSES / PASSES if "job" in contender else 1
+            passes = seconds[f"bare forward passes, {contender.rpartition(', ')[2]}"] * part
+            found.loc[contender, "of_bare"] = np.median(seconds[contender] / passes)
+        if areas[contender] is not None and weights:
+            found.loc[contender, "auc_error"] = np.abs(areas[contender].mean(0) - areas[LOOP].mean(0)).max()
+            if len(areas[contender]) == clips:
+                found.loc[contender, "auc_error_of_a_clip"] = np.abs(areas[contender] - areas[LOOP]).max()
+    found = found.reset_index()
     found.insert(0, "model", name)
-    found.insert(2, "ms_a_pass", found["seconds"] / passes * 1e3)
-    return found.reset_index().assign(clips=clips, batch_size=batch_size, passes=passes)
+    return found.assign(clips=clips, batch_size=batch_size)
 
 
 def main() -> None:
     """Print the table and keep it."""
-    options = parser(__doc__)
+    options = parser(__doc__, "rounds", "device")
     options.add_argument("--model", nargs="+", default=list(MODELS))
     options.add_argument("--clips", type=int, default=2)
     options.add_argument("--batch-size", type=int, default=8)
     given = options.parse_args()
     torch.set_num_threads(max(torch.get_num_threads(), 2))
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # of the networks as they come
     parts = [table(name, given.clips, given.batch_size, given.rounds, given.device) for name in given.model]
     write(f"insertion_deletion_{given.device}", pd.concat(parts), given.out)
 

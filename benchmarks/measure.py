@@ -89,7 +89,8 @@ def machine() -> str:
         flags = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in named.get("flags", "")]
         model = f"{named.get('model name', model)} ({', '.join(flags[:1])})"
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{os.cpu_count()} cores of {model}{gpu}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} core{'s' * (cores > 1)} of {model}{gpu}"
 
 
 def wait_for_gpu() -> None:
@@ -98,8 +99,8 @@ def wait_for_gpu() -> None:
         torch.cuda.synchronize()
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """Options of every benchmark: rounds, device, where the table goes.
+def parser(description: str | None, *options: str) -> argparse.ArgumentParser:
+    """Where the table goes, and of ``rounds`` and ``device`` those that a benchmark has.
 
     Starts the command again, once, in the environment that the workflow gives its jobs: the C library and OpenMP read
     it when a process starts.
@@ -107,8 +108,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     if any(name not in os.environ for name in _ENVIRONMENT):
         os.execve(sys.executable, sys.orig_argv, _ENVIRONMENT | os.environ)
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--rounds", type=int, default=5)
-    made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    if "rounds" in options:
+        made.add_argument("--rounds", type=int, default=5)
+    if "device" in options:
+        made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     made.add_argument("--out", type=Path, help="the CSV file; beside the others if left out")
     return made
 

@@ -34,7 +34,7 @@ LOAD = (
 
 def main() -> None:
     """Print the table and keep it."""
-    options = parser(__doc__)
+    options = parser(__doc__, "rounds", "device")
     options.add_argument("--model", nargs="+", default=["r2plus1d_demo", "r2plus1d_18", "c3d"])
     given = options.parse_args()
     code = IMPORTS | {
@@ -48,10 +48,10 @@ def main() -> None:
     found["beyond_torch"] = found["seconds"] - seconds["import torch"]
     rates = RESULTS / f"insertion_deletion_{given.device}.csv"
     if rates.exists():
-        known = pd.read_csv(rates).set_index(["model", "contender"])["ms_a_pass"]
+        known = pd.read_csv(rates).set_index(["model", "contender"])["seconds_a_clip"]
         for name in given.model:
             if (name, "swagv, fp32") in known:
-                shard = 512 * 54 * known[name, "swagv, fp32"] / 1e3
+                shard = 512 * known[name, "swagv, fp32"]
                 found.loc[f"insertion_deletion of {name}", "of_a_shard"] = (
                     seconds[f"insertion_deletion of {name}"] / shard
                 )

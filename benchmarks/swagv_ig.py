@@ -45,7 +45,7 @@ def table(name: str, clips: int, rounds: int, device: str) -> pd.DataFrame:
 
 def main() -> None:
     """Print the table and keep it."""
-    options = parser(__doc__)
+    options = parser(__doc__, "rounds", "device")
     options.add_argument("--model", nargs="+", default=["r2plus1d_18", "c3d", "r2plus1d_demo", "c3d_demo"])
     options.add_argument("--clips", type=int, default=4)
     given = options.parse_args()

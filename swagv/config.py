@@ -192,6 +192,8 @@ class Evaluation:
         self._experiments = {name: _experiment(name, given or {}) for name, given in _given_experiments(config)}
         self._check_pairs()
         for name, metric in self.metrics.items():
+            if metric.spec["settings"].get("precision") == "tf32" and self.runtime["device"] == "cpu":
+                raise ConfigError(f"metrics.{name}: precision tf32 needs a GPU and runtime.device is cpu; choose bf16")
             if metric.needs_boxes and not any(dataset.source.has_boxes for dataset in self.datasets.values()):
                 raise ConfigError(
                     f"metrics.{name} needs true boxes and no dataset has any: set a dataset's `boxes`, or leave it out"

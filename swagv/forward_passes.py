@@ -81,7 +81,7 @@ def in_batches(call: Callable[[slice], Result], count: int, batch_size: int) -> 
             if size == 1 or not _out_of_memory(error):
                 raise
             batch_size = size // 2
-            _log.warning("a batch of %d does not fit the device's memory: %d from here on", size, batch_size)
+            _log.warning("a batch of %d does not fit the memory of the device; going on with %d", size, batch_size)
             continue
         yield batch, result
         start = batch.stop
@@ -90,5 +90,6 @@ def in_batches(call: Callable[[slice], Result], count: int, batch_size: int) -> 
 def _out_of_memory(error: RuntimeError) -> bool:
     import torch
 
-    # On a CPU PyTorch has no error of its own for it; where memory is not limited the system kills the process.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    # Libraries below PyTorch have errors of their own for it, and so has a CPU whose memory is limited.
+    said = ("can't allocate memory", "ALLOC_FAILED", "CUDA error: out of memory", "unable to find an engine to execute")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in said)

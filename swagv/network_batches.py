@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
+from swagv.forward_passes import in_batches
+from swagv.methods.explainer import Explainer
 from swagv.models.build import build_from_spec
 from swagv.models.classifier import VideoClassifier
 from swagv.models.inference import for_inference
@@ -50,6 +53,40 @@ def batch_size_of(runtime: dict[str, Any], device: torch.device) -> int:
     """Clips a forward pass: the setting, or what keeps this device busy and mostly fits it."""
     asked = runtime["batch_size"]
     return _BATCH_SIZES.get(device.type, 8) if asked == "auto" else asked
+
+
+def together(device: torch.device) -> int:
+    """Clips that are explained together on a device.
+
+    Not a setting: rounding depends on the shape of a batch, and ranks and SLIC magnify rounding. Two are enough for a
+    CPU; alone, a clip takes PyTorch up to five times as long.
+    """
+    return {"cpu": 2}.get(device.type, 16)
+
+
+def explained(
+    method: Explainer, model: VideoClassifier, frames: np.ndarray, rows: Sequence[Mapping[str, Any]]
+) -> list[np.ndarray]:
+    """Attributions (T,H,W) of frames n,T,H,W,3, at most `together` clips: in a batch that is filled up with the last.
+
+    A clip has the same map, to the last bit, in whatever company, unless memory did not suffice for the whole batch.
+
+    Parameters
+    ----------
+    rows
+        Of the predictions: ``target`` and ``clip_id`` of each clip.
+    """
+    device = model.mean.device
+    size = together(device)
+    places = [min(place, len(frames) - 1) for place in range(size)]
+    target = torch.tensor([rows[place]["target"] for place in places], device=device)
+    names = [rows[place]["clip_id"] for place in places]
+
+    def explain_some(batch: slice) -> np.ndarray:
+        return method(model, model.preprocess(frames[places[batch]]), target[batch], names[batch]).cpu().numpy()
+
+    parts = [part for _, part in in_batches(explain_some, size, size)]
+    return list(np.concatenate(parts)[: len(frames)])
 
 
 def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:

@@ -1,4 +1,4 @@
-"""How the work is done: settings that change no number."""
+"""How the work is done: settings that change no number beyond rounding, but for supervoxels of a torch engine."""
 
 from __future__ import annotations
 

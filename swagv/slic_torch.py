@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from swagv.forward_passes import in_batches
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -51,10 +53,10 @@ def cluster_batch(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     tiles = _Tiles(grid, spacing, torch.device(device), {"float32": torch.float32, "float64": torch.float64}[precision])
-    group = max(1, _CELLS // tiles.cells)
-    return np.concatenate(
-        [tiles.cluster(features[start : start + group], iterations) for start in range(0, len(features), group)]
+    groups = in_batches(
+        lambda batch: tiles.cluster(features[batch], iterations), len(features), max(1, _CELLS // tiles.cells)
     )
+    return np.concatenate([labels for _, labels in groups])
 
 
 class _Tiles:

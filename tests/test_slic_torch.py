@@ -12,7 +12,7 @@ from swagv.geometry import Geometry
 from swagv.methods.swagv import swagv_ig
 from swagv.metrics.insertion_deletion import InsertionDeletion
 from swagv.pooling import mean_per_supervoxel
-from swagv.slic import FEATURES, Grid, cluster, rescaled, slic_supervoxels_of, weighted_features
+from swagv.slic import ENGINES, FEATURES, Grid, cluster, rescaled, slic_supervoxels_of, weighted_features
 from swagv.slic_torch import cluster_batch
 
 
@@ -93,11 +93,14 @@ def test_float32_moves_no_auc_by_a_thousandth(demo_models):
     attribution = method.pixels(model, clips, target).numpy()
     settings = {"features": "image+gradient", "n_segments": 120, "w_color": 20.0, "w_grad": 9.0}
     scores = []
-    for precision in ("float64", "float32"):
-        (found,) = slic_supervoxels_of(
-            frames, attribution, **settings, engine="torch", device="cpu", precision=precision
-        )
+    for engine in ("torch", "torch_float32"):
+        (found,) = slic_supervoxels_of(frames, attribution, **settings, engine=engine, device="cpu")
         maps = torch.from_numpy(mean_per_supervoxel(attribution[0], found.labels))[None]
         scores.append(InsertionDeletion(steps=7)(model, clips, maps, target))
     for name in ("deletion_auc", "insertion_auc"):
         assert abs(float(scores[0][name]) - float(scores[1][name])) <= 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_clips_are_no_supervoxels(engine):
+    assert slic_supervoxels_of([], [], "image", 30, 10.0, 1.0, engine=engine) == []

@@ -34,8 +34,8 @@ class InsertionDeletion:
         Which of equal voxels comes first: the one first in ``"raster"`` order (time, row, column), the last of them in
         ``"reverse"``, or one ``"random"`` order of the voxels that is the same for all clips of a shape.
     precision
-        Of the forward passes between the ends of the curves, see `swagv.models.inference.for_inference`, which a model
-        that is a `VideoClassifier` is given to first.
+        Of the forward passes made here, see `swagv.models.inference.for_inference`, which a `VideoClassifier` is given
+        to first; ends of the curves that are given are taken as they are.
 
     Notes
     -----
@@ -105,7 +105,7 @@ class InsertionDeletion:
         model = ready(model, self.precision, clips)
         # One by one: sorting takes many times the memory of a map.
         step = torch.cat([self._step_of_voxel(one) for one in attribution.split(1)])
-        nothing = self._nothing(model, clips)
+        nothing = None if self.substrate == "zero" and p_blank is not None else self._nothing(model, clips)
         intact = target_scores(model, lambda batch: clips[batch], target, batch_size) if p_intact is None else p_intact
         blank = target_scores(model, lambda batch: nothing[batch], target, batch_size) if p_blank is None else p_blank
         # The points between the ends: those of deletion, then of insertion, clip after clip.

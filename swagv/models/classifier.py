@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -84,23 +84,13 @@ class VideoClassifier(nn.Module):
             self.categories = tuple(str(index) for index in range(logits.shape[1]))
         return logits.float() if self.precision == "bf16" else logits
 
-    @contextmanager
-    def _in_its_precision(self) -> Iterator[None]:
+    def _in_its_precision(self) -> AbstractContextManager:
+        device = self.mean.device.type
         if self.precision == "bf16":
-            with torch.autocast(self.mean.device.type, torch.bfloat16):
-                yield
-        elif self.precision == "tf32":
-            backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
-            before = [backend.allow_tf32 for backend in backends]
-            try:
-                for backend in backends:
-                    backend.allow_tf32 = True
-                yield
-            finally:
-                for backend, allowed in zip(backends, before, strict=True):
-                    backend.allow_tf32 = allowed
-        else:
-            yield
+            return torch.autocast(device, torch.bfloat16)
+        if self.precision is not None and device == "cuda":
+            return _tf32(self.precision == "tf32")
+        return nullcontext()
 
     def preprocess(self, frames: np.ndarray) -> Tensor:
         """Normalised clips N,3,T,crop,crop float32 of frames N,T,H,W,3 uint8.
@@ -143,3 +133,21 @@ class VideoClassifier(nn.Module):
             return self.network.get_submodule(name)
         except AttributeError:
             raise NotApplicable(f"the network has no layer {name!r}; its layers are {names}") from None
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU may round the factors of float32 products to 10 bits, as PyTorch lets it in convolutions."""
+    if hasattr(torch.backends.cudnn, "conv"):  # from PyTorch 2.9; the old names must not be read once these are set
+        name, value, backends = "fp32_precision", "tf32" if allowed else "ieee", (torch.backends.cudnn.conv,)
+    else:
+        name, value, backends = "allow_tf32", allowed, (torch.backends.cudnn,)
+    backends = (*backends, torch.backends.cuda.matmul)
+    before = [getattr(backend, name) for backend in backends]
+    try:
+        for backend in backends:
+            setattr(backend, name, value)
+        yield
+    finally:
+        for backend, old in zip(backends, before, strict=True):
+            setattr(backend, name, old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,8 @@ from swagv.models.classifier import VideoClassifier
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _FORWARDS = {layer.forward for layer in (*_CONVOLUTIONS, *_BATCH_NORMS)}
+_ROUNDING = 1e-3  # of the largest logit; deep networks stay below 1e-5
+_log = logging.getLogger(__name__)
 
 
 def for_inference(model: VideoClassifier, precision: str = "fp32", example: Tensor | None = None) -> VideoClassifier:
@@ -35,7 +38,7 @@ def for_inference(model: VideoClassifier, precision: str = "fp32", example: Tens
         ``"fp32"``; ``"tf32"``, products of numbers rounded to 10 bits, which needs a GPU; ``"bf16"``, convolutions and
         matrix products in bfloat16 (autocast). Both sum in float32.
     example
-        Clips 1,3,T,H,W that the network takes, by which its layers are followed; of the model's own size if left out.
+        Clips 1,3,T,H,W of the size that the network is to take; of the model's own if left out.
 
     Raises
     ------
@@ -51,19 +54,38 @@ def for_inference(model: VideoClassifier, precision: str = "fp32", example: Tens
         raise ConfigError(f"this model is ready for {model.precision}; give the one that it was made from")
     if example is None:
         example = torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=device)
-    ready = copy.deepcopy(model)
-    with torch.no_grad():
-        fold_batch_norms(ready.network, example)
+    ready = _folded(model, example)
     ready.precision = precision
     return ready
+
+
+@torch.no_grad()
+def _folded(model: VideoClassifier, example: Tensor) -> VideoClassifier:
+    """A copy with folded batch norms; with none where that is not the same network."""
+    probe = torch.randn(example.shape, generator=torch.Generator().manual_seed(0)).to(example)
+    folded = copy.deepcopy(model)
+    expected = model(probe)
+    fold_batch_norms(folded.network, probe)
+    try:
+        found = folded(probe)
+    except Exception as error:  # its own code ran on layers that are not what it made them
+        _log.info("batch norm is not folded: %s", error)
+    else:
+        if (found - expected).abs().max() <= _ROUNDING * expected.abs().max():
+            return folded
+        _log.info("batch norm is not folded: the network uses it, or its convolutions, in other ways too")
+    return copy.deepcopy(model)
 
 
 def fold_batch_norms(network: nn.Module, example: Tensor) -> int:
     """Fold, in place, each batch norm in eval mode that is all that reads a convolution's output; how many there were.
 
-    Who reads what is seen in one forward pass of `example`.
+    Who reads what is seen in one forward pass of `example`; what the network does with the parameters of these layers
+    beside calling them is not seen.
     """
-    names = {layer: name for name, layer in network.named_modules()}
+    names: dict[nn.Module, list[str]] = {}
+    for name, layer in network.named_modules(remove_duplicate=False):
+        names.setdefault(layer, []).append(name)
     reads, calls, pairs = _Reads(), Counter(), {}
 
     def mark(layer: nn.Module, inputs: tuple, output: Any) -> None:
@@ -115,6 +137,6 @@ def _plain(layer: nn.Module, kinds: tuple[type, ...]) -> bool:
     return isinstance(layer, kinds) and type(layer).forward in _FORWARDS and not hooked
 
 
-def _put(network: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, layer)
+def _put(network: nn.Module, names: list[str], layer: nn.Module) -> None:
+    for parent, _, child in (name.rpartition(".") for name in names):
+        setattr(network.get_submodule(parent), child, layer)

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from swagv.errors import NotApplicable
-from swagv.methods.explainer import Explainer
-from swagv.models.classifier import VideoClassifier
-from swagv.network_batches import load_for_stage
+from swagv.network_batches import explained, in_groups, load_for_stage, together
 from swagv.provenance import provenance
 from swagv.randomisation import blocks, randomised, similarity
 from swagv.registry import load_object
@@ -52,23 +49,20 @@ def randomise(
     rows = [names[index] | {"status": status[index]} for index in taken if index not in good]
     for depth, layer in enumerate(tqdm(["trained", *blocks(model)], desc="randomise", mininterval=10)):
         network = randomised(model, depth, spec["seed"])
-        for index in good:
-            frames, stored = store["frames"].oindex[[index]], maps["attribution"][index]
-            found = _compare(stored, method, network, frames, known[index])
-            rows.append(names[index] | {"depth": depth, "layer": layer} | found)
+        for group in in_groups(good, together(network.mean.device)):
+            frames, stored = store["frames"].oindex[list(group)], maps["attribution"].oindex[list(group)]
+            try:
+                new = explained(method, network, frames, [known[index] for index in group])
+                found = [_compare(*pair) for pair in zip(stored, new, strict=True)]
+            except NotApplicable as reason:
+                found = [{"status": f"not_applicable: {reason}"}] * len(group)
+            for index, result in zip(group, found, strict=True):
+                rows.append(names[index] | {"depth": depth, "layer": layer} | result)
     rows.sort(key=lambda row: (row["clip_id"], row.get("depth", 0)))
     write_table(out, rows, RANDOMISATION, provenance("randomise", spec, str(model.mean.device)))
 
 
-def _compare(
-    stored: np.ndarray, method: Explainer, network: VideoClassifier, frames: np.ndarray, row: dict[str, Any]
-) -> dict[str, Any]:
-    inputs = network.preprocess(frames)
-    target = torch.tensor([row["target"]], device=inputs.device)
-    try:
-        found = method(network, inputs, target, [row["clip_id"]])[0].cpu().numpy()
-    except NotApplicable as reason:
-        return {"status": f"not_applicable: {reason}"}
+def _compare(stored: np.ndarray, found: np.ndarray) -> dict[str, Any]:
     if not np.isfinite(found).all():
         return {"status": "attribution is not finite"}
     constant = [name for name, values in (("stored", stored), ("new", found)) if np.ptp(values) == 0]

@@ -45,7 +45,9 @@ def score(
     if needs_network(metric):
         from swagv.network_batches import batch_size_of, load_for_stage
 
-        model = load_for_stage(spec["model"], runtime["device"], runtime["threads"], precision)
+        # A metric that says nothing of precision may look at layers: it is given the network as it is.
+        chosen = getattr(metric, "precision", None)
+        model = load_for_stage(spec["model"], runtime["device"], runtime["threads"], chosen)
         device = str(model.mean.device)
         if "batch_size" in parameters:
             always["batch_size"] = batch_size_of(runtime, model.mean.device)

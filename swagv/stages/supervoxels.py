@@ -12,7 +12,7 @@ from tqdm import tqdm
 from swagv.slic import slic_supervoxels_of
 from swagv.stores import create_store, ok_rows, open_store
 
-_GROUP = 64  # clips in memory
+_VOXELS = 1 << 24  # in memory at a time: 83 clips of 16x112x112, 5 of 64x224x224
 
 
 def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, Any], runtime: dict[str, Any]) -> None:
@@ -25,7 +25,7 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
     spec
         The recipe.
     runtime
-        The engine under ``supervoxels``, its device, and threads.
+        The engine under ``supervoxels``, which becomes the attribute `engine`, its device, and threads.
     """
     stores = [open_store(path) for path in (clips, gradients) if path]
     status, good = ok_rows(*stores)
@@ -34,8 +34,9 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
 
     def labels() -> Iterator[np.ndarray | None]:
         progress = tqdm(total=len(good), desc="supervoxels", mininterval=10)
-        for start in range(0, len(status), _GROUP):
-            rows = range(start, min(start + _GROUP, len(status)))
+        group = max(1, _VOXELS // int(np.prod(stores[0]["frames"].shape[1:4])))
+        for start in range(0, len(status), group):
+            rows = range(start, min(start + group, len(status)))
             ok = [row for row in rows if row in keep]
             frames = [stores[0]["frames"][row] for row in ok]
             attribution = [stores[1]["attribution"][row] if gradients else None for row in ok]
@@ -48,7 +49,7 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
             yield from (found[row].labels if row in found else None for row in rows)
 
     keep = set(good)
-    attributes = {"n_seeded": n_seeded, "n_final": n_final, "spec": spec}
+    attributes = {"n_seeded": n_seeded, "n_final": n_final, "engine": runtime["supervoxels"], "spec": spec}
     with create_store(out, stores[0].attrs["clip_ids"], attributes) as writer:
         writer.status = status
         writer.write("labels", labels(), "uint16")

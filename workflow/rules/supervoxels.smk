@@ -11,7 +11,7 @@ rule supervoxels_of_image:
         "../../envs/swagv.yaml"
     threads: evaluation.runtime["threads"]
     resources:
-        gpu=GPU * (evaluation.runtime["supervoxels"] == "torch"),
+        gpu=GPU * evaluation.runtime["supervoxels"].startswith("torch"),
     params:
         code=code("supervoxels.py", "swagv.stages.supervoxels"),
         spec=lambda w: canonical({"recipe": recipe_of(w).recipe}),
@@ -33,7 +33,7 @@ rule supervoxels_of_gradient:
         "../../envs/swagv.yaml"
     threads: evaluation.runtime["threads"]
     resources:
-        gpu=GPU * (evaluation.runtime["supervoxels"] == "torch"),
+        gpu=GPU * evaluation.runtime["supervoxels"].startswith("torch"),
     params:
         code=code("supervoxels.py", "swagv.stages.supervoxels"),
         spec=lambda w: canonical({"recipe": recipe_of(w).recipe}),
