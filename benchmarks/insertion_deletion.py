@@ -3,7 +3,7 @@
 `python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2]`. All score the same maps of
 the same clips, in 28 steps, and are given nothing else:
 
-- **RISE-style loop**: point after point of either game, all clips in a batch, the network as it comes; 58 passes a clip.
+- **RISE-style loop**: point after point of a game, a batch of all clips, the network as it comes; 58 passes a clip.
 - **torchcam**: its DeletionInsertionMetric on all clips, the network as it comes; 56 passes a clip.
 - **bare forward passes**: one batch again and again, 56 a clip, of the network made ready.
 - **swagv**: `swagv.metrics.insertion_deletion`, 56 passes a clip.
@@ -11,7 +11,7 @@ the same clips, in 28 steps, and are given nothing else:
   before has the scores of intact and blank clips, so it makes 54 passes a clip; `of_bare` is corrected for that.
 
 `speedup` is over the RISE-style loop and `of_torchcam` over torchcam; `of_bare` is a time over that of the bare passes
-in the same precision. `auc_error` is the difference from the loop's areas, of the mean over clips and the largest of one
+in the same precision. `auc_error` is the difference from the loop's areas, of the mean over clips and the largest of a
 clip, over both games; networks without weights in the package get random ones, whose scores say nothing, and no error.
 """
 

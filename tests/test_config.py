@@ -181,3 +181,12 @@ def test_a_job_reads_the_configuration_without_listing_videos(tmp_path):
     evaluation = Evaluation(config, list_videos=False)
     with pytest.raises(ConfigError, match="dataset folder not found"):
         _ = evaluation.datasets["mine"].shards
+
+
+def test_a_precision_that_the_device_does_not_have_is_refused_before_any_job():
+    config = DEMO | {"metrics": {"insertion_deletion": {"precision": "tf32"}}}
+    with pytest.raises(ConfigError, match=r"metrics\.insertion_deletion: precision tf32 needs a GPU"):
+        Evaluation(config | {"runtime": {"device": "cpu"}})
+    Evaluation(config | {"runtime": {"device": "cuda"}})
+    with pytest.raises(ConfigError, match="precision='fp8': must be one of fp32, tf32, bf16"):
+        Evaluation(DEMO | {"metrics": {"insertion_deletion": {"precision": "fp8"}}})

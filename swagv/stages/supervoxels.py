@@ -30,7 +30,8 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
     stores = [open_store(path) for path in (clips, gradients) if path]
     status, good = ok_rows(*stores)
     n_seeded, n_final = [0] * len(status), [0] * len(status)
-    how = {"engine": runtime["supervoxels"], "threads": runtime["threads"], "device": runtime["device"]}
+    engine = "numba" if runtime["supervoxels"] == "auto" else runtime["supervoxels"]
+    how = {"engine": engine, "threads": runtime["threads"], "device": runtime["device"]}
 
     def labels() -> Iterator[np.ndarray | None]:
         progress = tqdm(total=len(good), desc="supervoxels", mininterval=10)
@@ -49,7 +50,7 @@ def supervoxels(clips: Path, gradients: Path | None, out: Path, spec: dict[str, 
             yield from (found[row].labels if row in found else None for row in rows)
 
     keep = set(good)
-    attributes = {"n_seeded": n_seeded, "n_final": n_final, "engine": runtime["supervoxels"], "spec": spec}
+    attributes = {"n_seeded": n_seeded, "n_final": n_final, "engine": engine, "spec": spec}
     with create_store(out, stores[0].attrs["clip_ids"], attributes) as writer:
         writer.status = status
         writer.write("labels", labels(), "uint16")

@@ -4,6 +4,8 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from swagv.errors import ConfigError
+from swagv.geometry import Geometry
+from swagv.models.classifier import VideoClassifier
 from swagv.models.inference import fold_batch_norms, for_inference
 
 CLIPS = torch.randn(2, 3, 4, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -86,3 +88,43 @@ def test_a_ready_classifier_gives_the_same_scores_and_the_given_one_is_untouched
         for_inference(ready, "bf16")
     with pytest.raises(ConfigError, match="needs a GPU"):
         for_inference(model, "tf32")
+
+
+def classifier(network):
+    plain = {"categories": (), "geometry": Geometry(6, 6), "clip_len": 4, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    return VideoClassifier(network.eval(), **plain)
+
+
+class Known(nn.Module):
+    """A convolution and a batch norm that have two names each, of which the second is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.norm = nn.Conv3d(3, 5, 3), nn.BatchNorm3d(5)
+        self.body = nn.Sequential(self.convolution, self.norm)
+
+    def forward(self, x):
+        return self.body(x).mean((2, 3, 4))
+
+
+class Functional(Known):
+    """The same, which also uses the weights that folding changes."""
+
+    def forward(self, x):
+        return super().forward(x) + nn.functional.conv3d(x, self.convolution.weight).mean((2, 3, 4))
+
+
+class Attribute(Known):
+    """The same, which reads what an identity does not have."""
+
+    def forward(self, x):
+        return super().forward(x) + self.norm.bias
+
+
+@pytest.mark.parametrize(("network", "norms"), [(Known, 0), (Functional, 1), (Attribute, 1)])
+def test_folding_never_changes_what_a_network_computes(network, norms):
+    model = classifier(settled(network()))
+    ready = for_inference(model)
+    assert sum(isinstance(layer, nn.BatchNorm3d) for layer in ready.modules()) == norms
+    with torch.no_grad():
+        assert torch.allclose(ready(CLIPS), model(CLIPS), rtol=1e-4, atol=1e-5)

@@ -21,7 +21,7 @@ from swagv.stages.predict import predict
 from swagv.stages.supervoxels import supervoxels
 from swagv.stores import create_store, open_store
 from swagv.summary import summarise
-from swagv.tables import MANIFEST, PREDICTIONS, read_table, write_table
+from swagv.tables import MANIFEST, PREDICTIONS, read_provenance, read_table, write_table
 
 CONFIG = {
     "datasets": {"d": {"type": "rendered", "videos": 1, "shards": 1}},
@@ -222,16 +222,25 @@ def test_a_clip_is_explained_the_same_whatever_its_companions(tmp_path):
     model = evaluation.models["c3d_demo"]
     spec = {"model": model.spec, "method": evaluation.gradients["guided_backprop"]}
     found = {}
-    for order in ((0, 1, 2), (2, 0, 1), (1,)):
-        names = [f"v{index}@000000" for index in order]
+    # "x" is a clip that did not decode: pairs go across it.
+    for order in ((0, 1, 2), (2, "x", 0, 1), (1,), ("x", 1, 0, "x", 2, 2, "x")):
+        names = [f"{place}@{index}" for place, index in enumerate(order)]
+        status = ["unreadable: x" if index == "x" else "ok" for index in order]
         with create_store(tmp_path / "c.zarr", names, {}) as store:
-            store.write("frames", [frames[index] for index in order], "uint8")
-        rows = [KEY | {"clip_id": name, "status": "ok", "target": 1, "label": -1} for name in names]
+            store.status = status
+            store.write("frames", [None if index == "x" else frames[index] for index in order], "uint8")
+        rows = [
+            KEY | {"clip_id": name, "status": value, "target": 1, "label": -1}
+            for name, value in zip(names, status, strict=True)
+        ]
         write_table(tmp_path / "p.parquet", rows, PREDICTIONS, {})
         explain(tmp_path / "c.zarr", tmp_path / "p.parquet", tmp_path / "g.zarr", spec, RUNTIME)
-        for index, one in zip(order, open_store(tmp_path / "g.zarr")["attribution"][:], strict=True):
-            assert np.ptp(one) > 0
+        explained = open_store(tmp_path / "g.zarr")
+        assert explained.attrs["status"] == status
+        for index, one in zip(order, explained["attribution"][:], strict=True):
             assert np.array_equal(found.setdefault(index, one), one)
+    assert all(np.ptp(one) > 0 for index, one in found.items() if index != "x")
+    assert np.ptp(found["x"]) == 0
 
 
 def test_a_clip_whose_map_is_not_finite_leaves_its_companion_alone(shard, tmp_path, monkeypatch):
@@ -253,3 +262,17 @@ def test_a_clip_whose_map_is_not_finite_leaves_its_companion_alone(shard, tmp_pa
     store = open_store(tmp_path / "g.zarr")
     assert store.attrs["status"] == ["attribution is not finite", "ok", "unreadable: x"]
     assert store["attribution"][:].sum((1, 2, 3)).tolist() == [0, 24, 0]
+
+
+def test_half_precision_is_in_the_provenance_and_near_the_full_one(shard, tmp_path):
+    folder, evaluation = shard
+    spec = {"method": evaluation.methods["centre"].spec, "model": evaluation.models["c3d_demo"].spec}
+    explain_cached.explain_control(folder / "clips.zarr", folder / "p.parquet", tmp_path / "c.zarr", spec)
+    paths = [folder / "clips.zarr", folder / "p.parquet", tmp_path / "c.zarr"]
+    areas = {}
+    for precision in ("fp32", "bf16"):
+        out = tmp_path / f"{precision}.parquet"
+        insertion_deletion(*paths, out, KEY, spec | {"metric": {"steps": 6, "precision": precision}}, RUNTIME)
+        areas[precision] = read_table(out).deletion_auc[0]
+        assert read_provenance(out)["precision"] == precision
+    assert 0 < abs(areas["fp32"] - areas["bf16"]) < 0.01
