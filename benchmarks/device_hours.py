@@ -5,11 +5,12 @@
 
     hours = clips * passes a clip * milliseconds a pass / 3.6e6
 
-Passes a clip and network: 54 for each of the 11 rows' insertion and deletion, in any precision. In float32, a backward
-pass counted as two forward: 3 for guided backprop (once for all SWAG methods), 3 for each of two Grad-CAMs, 1 for
-Saliency Tubes, 1 for the prediction, 6,000 for EP-3D's 2,000 iterations. Batch norm is folded in the measured passes
-and not in those of EP-3D and the gradients, and EP-3D's masks come on top: theirs are lower bounds. Supervoxels, decoding
-and start-up run on other cores, at the rates of `benchmarks.supervoxels` and `benchmarks.start_up`.
+Passes a clip and network: 54 for each of the 11 rows' insertion and deletion, in any precision. In float32, a
+backward pass counted as two forward: 3 for guided backprop (once for all SWAG methods), 3 for each of two Grad-CAMs,
+1 for Saliency Tubes, 1 for the prediction, 6,000 for EP-3D's 2,000 iterations. Batch norm is folded in the measured
+passes and not in those of EP-3D and the gradients, and EP-3D's masks come on top: theirs are lower bounds.
+Supervoxels, decoding and start-up run on other cores, at the rates of `benchmarks.supervoxels` and
+`benchmarks.start_up`.
 """
 
 from __future__ import annotations

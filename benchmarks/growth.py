@@ -80,7 +80,7 @@ def stages(folder: Path, clips: int, video: Path, model: str) -> dict[str, Calla
         "gradients": partial(
             explain, store, predictions, gradients, spec | {"method": evaluation.gradients["guided_backprop"]}, DEFAULTS
         ),
-        "supervoxels": partial(supervoxels, store, gradients, labels, {"recipe": method.recipe}),
+        "supervoxels": partial(supervoxels, store, gradients, labels, {"recipe": method.recipe}, DEFAULTS),
         "explain": partial(explain_supervoxels, gradients, labels, maps, {}),
         "insertion_deletion": partial(
             insertion_deletion, store, predictions, maps, folder / "id.parquet", key,
