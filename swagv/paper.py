@@ -188,5 +188,5 @@ def other_settings(metric: Mapping[str, Any]) -> list[str]:
     return [
         f"{field.name} = {metric['settings'][field.name]}"
         for field in fields(METRICS.load(metric["registered"]))
-        if metric["settings"][field.name] != field.default
+        if metric["settings"].get(field.name, field.default) != field.default
     ]
