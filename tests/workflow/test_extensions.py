@@ -10,7 +10,7 @@ import pytest
 from swagv.datasets.rendering import render_video, write_video
 from swagv.tables import read_table
 from tests.conftest import ROOT
-from tests.workflow.test_workflow import CONFIG, Project
+from tests.workflow.project import CONFIG, Project
 
 pytestmark = pytest.mark.workflow
 

@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,87 +19,15 @@ from swagv.config import Evaluation
 from swagv.datasets.rendering import render_video, write_video
 from swagv.tables import read_provenance, read_table
 from swagv.typeset import TABLES
-from tests.conftest import ROOT
+from tests.workflow.project import CONFIG, Project, assert_same
 
 pytestmark = pytest.mark.workflow
-CONFIG = {
-    "datasets": {"tiny": {"type": "rendered", "videos": 3, "shards": 1}},
-    "models": {"c3d_demo": {}},
-    # Supervoxels of the image and of both, and a network's run; `ADDED` are of the other kinds.
-    "methods": {"swagv_i": {}, "swagv_ig": {}, "grad_cam": {}},
-    "metrics": {"insertion_deletion": {"steps": 4}, "localisation": {}},
-    "bootstrap": 100,
-    "runtime": {"batch_size": 8, "device": "cpu", "threads": 1},  # two networks at a time
-}
 # A cached gradient and a control.
 ADDED = {"guided_backprop": {}, "centre": {}}
 # What follows from any score.
 AFTER = {f"{folder}/{metric}.parquet" for folder in ("summary", "comparisons") for metric in CONFIG["metrics"]}
 AFTER |= {f"tables/{table}.{suffix}" for table in ("table2", "table3") for suffix in ("parquet", "html")}
 AFTER |= {"report.html"}
-WRITTEN = (".zarr", ".parquet", ".mp4", ".html")
-
-
-class Project:
-    """A copy of the workflow and library with a configuration of its own."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        for name in ("workflow", "swagv", "profiles", "envs", "config"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "Snakefile", folder)
-
-    def configure(self, config: dict) -> None:
-        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-    def start(self, *arguments: str, cwd: Path | None = None, path: Path | None = None) -> subprocess.Popen:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        # With bytecode kept as usual: hundreds of processes would compile the copy of the library otherwise.
-        left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-        environment = {key: value for key, value in os.environ.items() if key not in left_out}
-        environment |= {"PYTHONPATH": str(path)} if path else {}
-        return subprocess.Popen(
-            command,
-            cwd=cwd or self.folder,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def run(self, *arguments: str, cwd: Path | None = None, path: Path | None = None) -> str:
-        process = self.start(*arguments, cwd=cwd, path=path)
-        output = process.communicate(timeout=500)[0]
-        assert process.returncode == 0, output
-        return output
-
-    def outputs(self) -> dict[str, int]:
-        """Path below results/ -> when it was written, of every store, table and video, and the report."""
-        results = self.folder / "results"
-        found = [path for path in results.rglob("*") if path.suffix in WRITTEN]
-        return {str(path.relative_to(results)): path.stat().st_mtime_ns for path in found}
-
-    def planned(self) -> set[str]:
-        """What a run would write, below results/."""
-        lines = re.findall(r"^    output: (.+)$", self.run("-n"), re.M)
-        assert lines
-        outputs = {path.removeprefix("results/") for line in lines for path in line.split(", ")}
-        return {path for path in outputs if path.endswith(WRITTEN)}
-
-    def rerun(self, before: dict[str, int] | None = None) -> set[str]:
-        """Run again; which outputs were written anew, since `before` or now."""
-        before = before or self.outputs()
-        self.run()
-        assert "Nothing to be done" in self.run("-n")
-        return {path for path, when in self.outputs().items() if before.get(path) != when}
-
-    def scores(self) -> dict[str, pd.DataFrame]:
-        found = sorted((self.folder / "results").rglob("*.parquet"))
-        return {
-            str(path.relative_to(self.folder)): read_table(path) for path in found if "benchmarks" not in path.parts
-        }
 
 
 @pytest.fixture(scope="module")
@@ -361,13 +287,6 @@ def test_a_new_clip_reruns_only_its_shard(sharded):
     assert written == {path for path in sharded.outputs() if moved[0] in path or path in AFTER}
     assert len(written) == 2 + 1 + 1 + 1 + 1 + 1 + 3 * 2 + len(AFTER)  # videos, a file of each stage, three a method
     assert set(read_table(sharded.folder / "results/summary/insertion_deletion.parquet").n) == {4}
-
-
-def assert_same(expected: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> None:
-    """Every table to the last bit; a manifest but for where the videos lie."""
-    assert expected.keys() == found.keys()
-    for name, table in expected.items():
-        pd.testing.assert_frame_equal(table, found[name], check_exact=True, obj=name)
 
 
 def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None:
