@@ -1,11 +1,12 @@
 # make demo   install what is locked, run the embedded demo, say where the report is
 # make test   the same set-up, linters, then the whole test suite, its two halves side by side
+# make test-slurm   the workflow through a real SLURM of one node, which it installs and starts: Debian, root, half an hour
 PYTHON ?= python3
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-library test-workflow lint format clean
+.PHONY: demo test test-library test-workflow test-slurm lint format clean
 
 demo: .venv/.installed
 	$(RUN) python -m snakemake --cores all
@@ -19,9 +20,12 @@ test: lint
 
 test-library test-workflow: export OMP_WAIT_POLICY = PASSIVE
 test-library: .venv/.installed-test
-	$(RUN) python -m pytest -m "not workflow"
+	$(RUN) python -m pytest -m "not workflow and not slurm"
 test-workflow: .venv/.installed-test
 	$(RUN) python -m pytest -m workflow
+
+test-slurm: .venv/.installed-test
+	$(RUN) python -m pytest -m slurm
 
 lint: .venv/.installed-test
 	$(RUN) ruff check .
