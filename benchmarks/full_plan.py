@@ -1,7 +1,8 @@
 """The paper's full run as a plan: how many jobs, how long Snakemake takes to find them, and with how much memory.
 
 `python -m benchmarks.full_plan`. 18,362 Kinetics-400 videos of one clip, 10,704 clips with boxes as of UCF101-24 and
-240 videos for its threshold, two networks, thirteen methods, every table and figure: a plan looks at lists and at the names of files, so that empty ones do.
+240 videos for its threshold, two networks, thirteen methods, every table and figure. A plan looks at lists and at the
+names of files, so that empty ones do.
 Linux only.
 """
 

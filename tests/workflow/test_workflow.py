@@ -312,6 +312,8 @@ def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert written(logs, ".log") > written(benchmarks, ".tsv"), f"{stage} had ended before it was killed"
+    if stage == "decode":  # which has no benchmark
+        assert not list(project.folder.glob("results/*/clips/*.zarr"))
 
 
 # Stage -> seconds of its work before it is killed.
@@ -339,6 +341,42 @@ def test_killed_in_every_stage_and_run_again_gives_the_same_tables(finished, tmp
     ours, theirs = (re.sub(r"(?s)<h2 id=.provenance.*", "", x.folder.joinpath("results/report.html").read_text())
                     for x in (finished, other))  # fmt: skip
     assert ours == theirs
+
+
+def test_two_networks_in_two_folders_decode_once(tmp_path):
+    """Between workflows, by Snakemake's own cache."""
+    videos, cache = tmp_path / "videos", tmp_path / "cache"
+    videos.mkdir()
+    cache.mkdir()
+    write_video(videos / "one.mp4", render_video(0, 0).frames)
+    for model in ("c3d_demo", "r2plus1d_demo"):
+        other = Project(tmp_path / model)
+        mine = {"datasets": {"mine": {"type": "folder", "root": str(videos), "shards": 1}}, "models": {model: {}}}
+        other.configure(CONFIG | mine | {"methods": {"centre": {}}, "metrics": {"insertion_deletion": {"steps": 2}}})
+        given = {"more": {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}}
+        said = other.run("--cache", "decode", **given)
+        assert ("Moving output file" in said) == (model == "c3d_demo")
+        assert "Symlinking output file" in said
+        assert set(read_table(other.folder / "results/summary/insertion_deletion.parquet").n) == {1}
+        assert "Nothing to be done" in other.run("-n", "--cache", "decode", **given)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_second_snakemake_says_so_and_harms_nothing(finished, tmp_path):
+    other = Project(tmp_path / "two")
+    other.configure(CONFIG)
+    first = other.start()
+    while not list((other.folder / ".snakemake" / "locks").glob("*")):
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = other.start()
+    said = second.communicate(timeout=100)[0]
+    assert second.returncode
+    assert "LockException" in said
+    assert "Traceback" not in said
+    assert first.communicate(timeout=500)[0]
+    assert first.returncode == 0
+    assert_same(finished.scores(), other.scores())
 
 
 def test_broken_videos_are_rows(tmp_path):

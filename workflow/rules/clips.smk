@@ -33,6 +33,7 @@ rule plan:
         "../scripts/plan.py"
 
 
+# No benchmark: Snakemake allows none where the output may come from another workflow (--cache decode).
 rule decode:
     input:
         manifest="results/{dataset}/manifest/{shard}.parquet",
@@ -41,8 +42,6 @@ rule decode:
         directory("results/{dataset}/clips/{shard}.zarr"),
     log:
         "results/logs/decode/{dataset}/{shard}.log",
-    benchmark:
-        "results/benchmarks/decode/{dataset}/{shard}.tsv"
     conda:
         "../../envs/swagv.yaml"
     params:
