@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import time
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from tests.workflow.project import CONFIG, Project, assert_same
 pytestmark = pytest.mark.workflow
 # A cached gradient and a control.
 ADDED = {"guided_backprop": {}, "centre": {}}
+# In the environment of a run.
+SECRET = "s3cr3t-of-the-user"
 # What follows from any score.
 AFTER = {f"{folder}/{metric}.parquet" for folder in ("summary", "comparisons") for metric in CONFIG["metrics"]}
 AFTER |= {f"tables/{table}.{suffix}" for table in ("table2", "table3") for suffix in ("parquet", "html")}
@@ -35,7 +38,7 @@ def finished(tmp_path_factory):
     """The tiny configuration, run once."""
     project = Project(tmp_path_factory.mktemp("project"))
     project.configure(CONFIG)
-    project.run()
+    project.run(more={"SOME_TOKEN": SECRET})
     return project
 
 
@@ -83,6 +86,30 @@ def test_tables_and_report(finished):
     assert html.count("data:image/webp") == 3 * 4
     assert re.findall(r'<section id="table-(\w+)">', html) == ["table2", "table3"]
     assert "://" not in re.sub(r"http://www.w3.org/\S+|https?://(?:purl|creativecommons|matplotlib)\S+", "", html)
+
+
+def test_nothing_is_open_to_all_or_tells_the_environment(finished):
+    files = [path for path in finished.folder.rglob("*") if not path.is_symlink()]
+    assert len(files) > 300
+    assert not [path for path in files if path.stat().st_mode & stat.S_IWOTH]
+    assert not [path for path in files if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+def test_a_video_called_like_a_script_is_text_in_the_report(tmp_path):
+    """And in every table: as a name of a file, a label and an id."""
+    name = "<script>alert(1)</script>"
+    video = tmp_path / "videos" / f"{name}.mp4"  # in a folder, as the name has a slash
+    video.parent.mkdir(parents=True)
+    write_video(video, render_video(0, 0).frames)
+    other = Project(tmp_path / "project")
+    mine = {"mine": {"type": "folder", "root": str(tmp_path / "videos"), "shards": 1}}
+    few = {"methods": {"centre": {}}, "metrics": {"insertion_deletion": {"steps": 2}}}
+    other.configure(CONFIG | {"datasets": mine} | few)
+    other.run()
+    html = (other.folder / "results/report.html").read_text()
+    assert "<script>alert" not in html
+    assert "\\u003cscript>alert(1)\\u003c/script>" in html
+    assert read_table(other.folder / "results/mine/manifest/0000.parquet").video_id.tolist() == [name]
 
 
 def test_snakemakes_own_report_has_tables_and_the_report_with_their_captions(finished):
