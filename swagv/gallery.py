@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from swagv.explanations import Explanations
 from swagv.figures.strips import choose_clips
 from swagv.geometry import Geometry
 from swagv.stores import open_store
@@ -87,9 +88,9 @@ def _clip(
     boxes = geometry.boxes(store["boxes"][index], *store.attrs["sizes"][index])
     models: dict[str, dict[str, Any]] = {}
     for one in examples:
-        maps = open_store(one.explanations)
-        status = maps.attrs["status"][index]
-        heat = np.rint(255 * heatmap(maps["attribution"][index])).astype(np.uint8) if status == "ok" else None
+        maps = Explanations(one.explanations)
+        status = maps.store.attrs["status"][index]
+        heat = np.rint(255 * heatmap(maps[index])).astype(np.uint8) if status == "ok" else None
         model = models.setdefault(
             one.model, {"model": one.model, "said": _said(said.get(one.model, {})), "methods": []}
         )

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from swagv.forward_passes import in_batches
-from swagv.methods.explainer import Explainer
 from swagv.models.build import build_from_spec
 from swagv.models.classifier import VideoClassifier
 from swagv.models.inference import for_inference
@@ -65,14 +64,19 @@ def together(device: torch.device) -> int:
 
 
 def explained(
-    method: Explainer, model: VideoClassifier, frames: np.ndarray, rows: Sequence[Mapping[str, Any]]
+    method: Callable[[VideoClassifier, torch.Tensor, torch.Tensor, list[str]], torch.Tensor],
+    model: VideoClassifier,
+    frames: np.ndarray,
+    rows: Sequence[Mapping[str, Any]],
 ) -> list[np.ndarray]:
-    """Attributions (T,H,W) of frames n,T,H,W,3, at most `together` clips: in a batch that is filled up with the last.
+    """Maps of frames n,T,H,W,3, at most `together` clips, in a batch that is filled up with the last: (T,H,W) each.
 
     A clip has the same map, to the last bit, in whatever company, unless memory did not suffice for the whole batch.
 
     Parameters
     ----------
+    method
+        An explainer, or what gives other maps for model, clips N,C,T,H,W, targets and clip ids.
     rows
         Of the predictions: ``target`` and ``clip_id`` of each clip.
     """

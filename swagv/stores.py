@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -25,7 +26,7 @@ class StoreWriter:
     def __init__(self, group: zarr.Group, clip_ids: Sequence[str]):
         self._group = group
         self._clip_ids = list(clip_ids)
-        self._written: list[str] = []
+        self._digests: dict[str, str] = {}
         self.status = ["ok"] * len(self._clip_ids)
 
     def write(self, name: str, rows: Iterable[np.ndarray | None], dtype: str, missing: float = 0) -> None:
@@ -53,6 +54,7 @@ class StoreWriter:
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle=_SHUFFLE[dtype]),
             config={"write_empty_chunks": True},
         )
+        digest = hashlib.sha256()
         block, start, filled = np.empty((min(_CLIPS_PER_ZARR_SHARD, clips), *shape), dtype), 0, 0
         for row in chain(head, rows):
             if start + filled == clips:
@@ -63,23 +65,25 @@ class StoreWriter:
             filled += 1
             if filled == len(block) or start + filled == clips:
                 array[start : start + filled] = block[:filled]
+                digest.update(block[:filled])
                 start, filled = start + filled, 0
         if start < clips:
             raise ValueError(f"{name}: {start + filled} rows for {clips} clips")
-        self._written.append(name)
+        self._digests[name] = digest.hexdigest()
 
     def finish(self, attributes: dict[str, Any]) -> None:
-        """Write the attributes; `complete` stands last.
+        """Write the attributes, the SHA-256 of every array among them; `complete` stands last.
 
         Raises
         ------
         SwagvError
             If another writer of the same store, which takes this one for dead, has swept it.
         """
-        lost = [name for name in self._written if name not in self._group]
+        lost = [name for name in self._digests if name not in self._group]
         if lost:
             raise SwagvError(f"{self._group.store}: another process removed {', '.join(lost)} while it was written")
-        self._group.attrs.update({"clip_ids": self._clip_ids, "status": self.status} | attributes)
+        own = {"clip_ids": self._clip_ids, "status": self.status, "digests": self._digests}
+        self._group.attrs.update(own | attributes)
         self._group.attrs["complete"] = True
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 from tqdm import tqdm
 
 from swagv.errors import NotApplicable
+from swagv.methods.layer_maps import LayerMap
+from swagv.models.classifier import VideoClassifier
 from swagv.network_batches import explained, in_groups, load_for_stage, read_ahead, together
 from swagv.registry import load_object
 from swagv.stores import create_store, open_store
@@ -17,7 +20,7 @@ from swagv.tables import read_rows
 
 
 def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], runtime: dict[str, Any]) -> None:
-    """Write ``attribution`` (n,T,H,W) float32.
+    """Write ``attribution`` (n,T,H,W) float32; of a method that upsamples, ``layer_map`` (n,t,h,w) before it does.
 
     Parameters
     ----------
@@ -30,6 +33,13 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
     device = model.mean.device
     good = [index for index, row in enumerate(rows) if row["status"] == "ok"]
     groups = in_groups(good, together(device))
+    name, layout, run = "attribution", {}, method
+    if isinstance(method, LayerMap):
+        shape = store["frames"].shape[1:4]
+        name, layout = "layer_map", {"layout": "layer", "upsampling": method.upsampling, "shape": shape}
+
+        def run(model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str]) -> Tensor:
+            return method.layer_map(model, clips, target).float()
 
     def read(group: Sequence[int]) -> np.ndarray:
         return store["frames"].oindex[list(group)]
@@ -39,7 +49,7 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
         done = 0
         for group, frames in tqdm(read_ahead(read, groups), total=len(groups), desc="explain", mininterval=10):
             try:
-                found = explained(method, model, frames, [rows[index] for index in group])
+                found = explained(run, model, frames, [rows[index] for index in group])
             except NotApplicable as reason:
                 found = [None] * len(group)
                 for index in group:
@@ -52,6 +62,6 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
                 yield one
         yield from [None] * (len(rows) - done)
 
-    with create_store(out, [row["clip_id"] for row in rows], {"spec": spec}) as writer:
+    with create_store(out, [row["clip_id"] for row in rows], {"spec": spec} | layout) as writer:
         writer.status = [row["status"] for row in rows]
-        writer.write("attribution", maps(), "float32")
+        writer.write(name, maps(), "float32")

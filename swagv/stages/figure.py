@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swagv.explanations import Explanations
 from swagv.figures.ablation import ablation_svg
 from swagv.figures.grid import grid_svg
 from swagv.figures.profile import profile_svg
@@ -294,10 +295,10 @@ def _examples(
             here = said[(said.dataset == dataset) & (said.model == model) & (said.clip_id == clip_id)].iloc[0]
             pictures[dataset, model, clip_id, None] = filmstrip(frames, None, boxes, which)
             for method in methods:
-                explained = open_store(maps[dataset, model, method, shard])
-                status = explained.attrs["status"][index]
+                explained = Explanations(maps[dataset, model, method, shard])
+                status = explained.store.attrs["status"][index]
                 if status == "ok":
-                    attribution = explained["attribution"][index]
+                    attribution = explained[index]
                     pictures[dataset, model, clip_id, method] = filmstrip(frames, attribution, boxes, which)
                 names = {"dataset": dataset, "model": model, "clip_id": clip_id, "method": method}
                 rows.append(names | {"frames": shown, "status": status} | here[_SAID].to_dict())

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from swagv.explanations import Explanations
 from swagv.metrics.insertion_deletion import InsertionDeletion
 from swagv.network_batches import batch_size_of, in_groups, load_for_stage, read_ahead
 from swagv.provenance import provenance
@@ -38,19 +39,19 @@ def insertion_deletion(
     spec
         ``model``, the ``metric``'s settings and the provenance of the ``method``.
     """
-    store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
+    store, maps, known = open_store(clips), Explanations(explanations), read_rows(predictions)
     metric = InsertionDeletion(**spec["metric"])
     model = load_for_stage(spec["model"], runtime["device"], runtime["threads"], metric.precision)
     device = model.mean.device
     batch_size = batch_size_of(runtime, device)
-    status, good = ok_rows(store, maps)
+    status, good = ok_rows(store, maps.store)
     rows = [
         key | {"clip_id": row["clip_id"], "status": value, "target": row["target"]}
         for row, value in zip(known, status, strict=True)
     ]
 
     def read(group: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        return store["frames"].oindex[list(group)], maps["attribution"].oindex[list(group)]
+        return store["frames"].oindex[list(group)], maps.rows(group)
 
     with tqdm(total=len(good), desc="insertion_deletion", mininterval=10) as progress:
         for group, (frames, attribution) in read_ahead(read, in_groups(good, _TOGETHER)):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from swagv.explanations import Explanations
 from swagv.geometry import Geometry
 from swagv.metrics.localisation import Localisation
 from swagv.provenance import provenance
@@ -24,9 +25,9 @@ def localisation(clips: Path, explanations: Path, out: Path, key: dict[str, str]
     spec
         The metric's settings and the dataset's geometry.
     """
-    store, maps = open_store(clips), open_store(explanations)
+    store, maps = open_store(clips), Explanations(explanations)
     metric, geometry = Localisation(**spec["metric"]), Geometry(**spec["geometry"])
-    status, good = ok_rows(store, maps)
+    status, good = ok_rows(store, maps.store)
     rows = [
         key | {"clip_id": clip_id, "status": value}
         for clip_id, value in zip(store.attrs["clip_ids"], status, strict=True)
@@ -36,6 +37,6 @@ def localisation(clips: Path, explanations: Path, out: Path, key: dict[str, str]
         if not np.isfinite(boxes).all(-1).any():
             rows[index]["status"] = "no_true_box"
             continue
-        result = metric.of_clip(maps["attribution"][index], boxes)
+        result = metric.of_clip(maps[index], boxes)
         rows[index] |= {name: value.tolist() for name, value in result.items()}
     write_table(out, rows, LOCALISATION, provenance("localisation", spec))

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from swagv.errors import NotApplicable
+from swagv.explanations import Explanations
 from swagv.network_batches import explained, in_groups, load_for_stage, together
 from swagv.provenance import provenance
 from swagv.randomisation import blocks, randomised, similarity
@@ -38,10 +39,10 @@ def randomise(
         ``model``, ``method``, ``seed`` of the random weights, and ``clips``, the most to take: the first by clip_id of
         those that have a map, then of the others.
     """
-    store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
+    store, maps, known = open_store(clips), Explanations(explanations), read_rows(predictions)
     method = load_object(spec["method"]["object"])(**spec["method"]["settings"])
     model = load_for_stage(spec["model"], runtime["device"], runtime["threads"])
-    status, _ = ok_rows(store, maps)
+    status, _ = ok_rows(store, maps.store)
     order = sorted(range(len(known)), key=lambda index: (status[index] != "ok", known[index]["clip_id"]))
     taken = order[: spec["clips"]]
     good = [index for index in taken if status[index] == "ok"]
@@ -50,7 +51,7 @@ def randomise(
     for depth, layer in enumerate(tqdm(["trained", *blocks(model)], desc="randomise", mininterval=10)):
         network = randomised(model, depth, spec["seed"])
         for group in in_groups(good, together(network.mean.device)):
-            frames, stored = store["frames"].oindex[list(group)], maps["attribution"].oindex[list(group)]
+            frames, stored = store["frames"].oindex[list(group)], maps.rows(group)
             try:
                 new = explained(method, network, frames, [known[index] for index in group])
                 found = [_compare(*pair) for pair in zip(stored, new, strict=True)]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from swagv.explanations import Explanations
 from swagv.geometry import Geometry
 from swagv.metrics import needs_network
 from swagv.metrics.localisation import Localisation, as_array
@@ -38,7 +39,7 @@ def score(
         ``metric`` (object path and settings), the provenance of the ``method``, and what the metric looks at: the
         ``model``'s spec, the ``geometry`` of the true boxes.
     """
-    store, maps, known = open_store(clips), open_store(explanations), read_rows(predictions)
+    store, maps, known = open_store(clips), Explanations(explanations), read_rows(predictions)
     metric = load_object(spec["metric"]["object"])(**spec["metric"]["settings"])
     parameters = inspect.signature(metric).parameters
     model, device, precision, always = None, "cpu", getattr(metric, "precision", "fp32"), {}
@@ -51,14 +52,14 @@ def score(
         device = str(model.mean.device)
         if "batch_size" in parameters:
             always["batch_size"] = batch_size_of(runtime, model.mean.device)
-    status, good = ok_rows(store, maps)
+    status, good = ok_rows(store, maps.store)
     rows = [
         key | {"clip_id": row["clip_id"], "status": value, "target": row["target"]}
         for row, value in zip(known, status, strict=True)
     ]
     for index in tqdm(good, desc=type(metric).__name__, mininterval=10):
         given: dict[str, Any] = dict(always)
-        heat = maps["attribution"].oindex[[index]]
+        heat = maps[index][None]
         if "boxes" in parameters:
             geometry, size = Geometry(**spec["geometry"]), store.attrs["sizes"][index]
             boxes = _visible(Localisation().true_boxes(store["boxes"][index], geometry, size), heat.shape[2:])

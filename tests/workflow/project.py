@@ -64,10 +64,10 @@ class Project:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, **given: Any) -> str:
-        """The same to its end; its output."""
+    def run(self, *arguments: str, within: float = 500, **given: Any) -> str:
+        """The same to its end, in so many seconds; its output."""
         process = self.start(*arguments, **given)
-        output = process.communicate(timeout=500)[0]
+        output = process.communicate(timeout=within)[0]
         assert process.returncode == 0, output
         return output
 

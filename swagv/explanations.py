@@ -1,0 +1,90 @@
+"""Stores of explanations: each map is kept as what it is, and expanded to T,H,W where it is read.
+
+The attribute `layout` of a store says how:
+
+dense
+    ``attribution`` (n,T,H,W) float32; of any method that is none of the others.
+layer
+    ``layer_map`` (n,t,h,w) float32 at the resolution of a network's layer, upsampled on a CPU.
+supervoxels
+    ``scores`` (n,S) float32, one a supervoxel; the labels are in the store of the supervoxels.
+pixels
+    Nothing: the store of the gradients has the maps.
+control
+    Nothing: a control is drawn again from the clip's id.
+
+A store that another one refers to is named by its path from there, and by the digests of its arrays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from swagv.errors import SwagvError
+from swagv.registry import load_object
+from swagv.stores import open_store
+
+
+class Explanations:
+    """The maps of a store, by the number of the clip.
+
+    Attributes
+    ----------
+    store
+        The zarr group, with its `status` and `clip_ids`.
+
+    Raises
+    ------
+    SwagvError
+        If there is no finished store, or one that it refers to is not there or was made anew with other contents.
+    """
+
+    def __init__(self, path: Path | str):
+        self.store = open_store(path)
+        self._layout = self.store.attrs.get("layout", "dense")
+        self._of = _referred(Path(path), self.store.attrs["of"]) if "of" in self.store.attrs else None
+        if self._layout == "control":
+            method = self.store.attrs["spec"]["method"]
+            self._control = load_object(method["object"])(**method["settings"])
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Attribution (T,H,W) float32 of a clip whose status is ok, as the method gave it."""
+        return {
+            "dense": lambda: self.store["attribution"][index],
+            "layer": lambda: self._upsampled(index),
+            "supervoxels": lambda: self.store["scores"][index][self._of["labels"][index]],
+            "pixels": lambda: self._of["attribution"][index],
+            "control": lambda: self._control.volume(
+                tuple(self.store.attrs["shape"]), self.store.attrs["clip_ids"][index]
+            ),
+        }[self._layout]()
+
+    def rows(self, indices: Sequence[int]) -> np.ndarray:
+        """Attributions (n,T,H,W) of several clips."""
+        return np.stack([self[index] for index in indices])
+
+    def _upsampled(self, index: int) -> np.ndarray:
+        import torch
+
+        from swagv.methods.layer_maps import upsample
+
+        low = torch.from_numpy(self.store["layer_map"][index][None])
+        return upsample(low, tuple(self.store.attrs["shape"]), self.store.attrs["upsampling"])[0].numpy()
+
+
+def refer_to(path: Path | str, group: zarr.Group, out: Path | str) -> dict[str, Any]:
+    """Attributes by which the store at `out` finds the one at `path` again, wherever both are moved."""
+    return {"of": {"path": os.path.relpath(path, Path(out).parent), "digests": group.attrs["digests"]}}
+
+
+def _referred(path: Path, of: Mapping[str, Any]) -> zarr.Group:
+    found = open_store(Path(os.path.normpath(path.parent / of["path"])))
+    if found.attrs["digests"] != of["digests"]:
+        raise SwagvError(f"{path} was made from other contents of {of['path']}. Run the workflow again")
+    return found
