@@ -108,7 +108,7 @@ def disturb(
     if process.poll() is not None:
         process.communicate()
         return "nothing: it had ended", ""
-    jobs = [pid for pid, command in group_of(process).items() if "--mode" in command and pid != process.pid]
+    jobs = [pid for pid, command in group_of(process).items() if "/.snakemake/scripts/" in command]
     writing = "in a write" if is_writing(project) else ""
     if target == "a job" and jobs:
         with suppress(ProcessLookupError):
