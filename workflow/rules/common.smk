@@ -23,6 +23,7 @@ from swagv.fingerprint import fingerprint
 from swagv.metrics import needs_network
 from swagv.outputs import Outputs
 from swagv.registry import load_object
+from swagv.runtime import ENVIRONMENT
 
 try:
     evaluation = Evaluation(config, list_videos=workflow.is_main_process)
@@ -33,11 +34,8 @@ except SwagvError as error:
 # At its end Python looks for garbage in all of Snakemake and the jobs, several times: a third of a second, or more.
 atexit.register(gc.freeze)
 
-# glibc hands buffers this large back to the kernel after every layer and fetches them anew: 1.4x the time of a forward.
-os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
-os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 32))
-# A thread that waits must not spin: where another process wants its core, a small network would take 15 times as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
 
 # A job that runs a network takes a GPU where there is one, or where the configuration says that the cluster has them.
 DEVICE = evaluation.runtime["device"]
