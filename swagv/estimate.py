@@ -34,15 +34,16 @@ from swagv.registry import load_object
 from swagv.runtime import ENVIRONMENT
 from swagv.tables import read_provenance, read_rows
 
-# Bytes on disk of a voxel, T*H*W a clip, as benchmarks/results/storage.csv has them for clips of 16x112x112.
+# Bytes on disk of a voxel, T*H*W a clip, of the frames, of supervoxels' labels, and of explanations by their kind: real
+# clips of 16x112x112 in benchmarks/results/disk.csv.
 BYTES_A_VOXEL = {
-    "frames": 2.0,
-    "attribution": 3.2,
-    "labels": 0.1,
-    "scores": 0.05,
-    "layer map": 0.05,
-    "control": 0.05,
-    "reference": 0.001,
+    "frames": 1.9,
+    "labels": 0.094,
+    "attribution": 3.3,
+    "pixels": 3.3,
+    "supervoxels": 0.38,
+    "layer map": 1.6,
+    "control": 0.82,
 }
 _BYTES_A_ROW = 400  # of a Parquet table: a clip's scores and curves
 # Of an explanation that is put together from stores, one core: benchmarks/results/growth.csv.
@@ -501,9 +502,8 @@ class _Costs:
 
 def stored_as(method: Method) -> str:
     """The kind of `BYTES_A_VOXEL` that a method's explanations are."""
-    if method.kind == "network":
-        return "layer map" if isinstance(method.explainer, LayerMap) else "attribution"
-    return {"supervoxels": "scores", "pixels": "reference", "control": "control"}[method.kind]
+    network = "layer map" if isinstance(method.explainer, LayerMap) else "attribution"
+    return network if method.kind == "network" else method.kind
 
 
 def as_text(found: Estimate, devices: int = 1) -> str:
