@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, cached_property
 from multiprocessing import get_context
@@ -323,7 +324,12 @@ def estimate(
     for name, value in ENVIRONMENT.items():  # read when a process starts
         os.environ.setdefault(name, value)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_estimate, config, device, clips or {}, tflops, utilisation).result()
+        try:
+            return pool.submit(_estimate, config, device, clips or {}, tflops, utilisation).result()
+        except BrokenProcessPool as error:
+            raise ConfigError(
+                "the process that measures was killed, most likely for want of memory; set runtime.batch_size lower"
+            ) from error
 
 
 def _estimate(
