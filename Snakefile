@@ -25,5 +25,5 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        lambda w: final_outputs(),
+        lambda w: outputs.final(),
     localrule: True

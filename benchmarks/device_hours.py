@@ -16,10 +16,9 @@ Supervoxels, decoding and start-up run on other cores, at the rates of `benchmar
 from __future__ import annotations
 
 import pandas as pd
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import RESULTS, parser, write
+from swagv.estimate import gflop
 from swagv.models.build import build_model
 
 CLIPS = 18_362  # of the Kinetics-400 validation set that the paper had
@@ -27,14 +26,6 @@ SCORED = {"insertion and deletion of 11 rows": 54 * 11}
 EXPLAINED = {"prediction, gradients and layer maps": 1 + 3 + 3 + 3 + 1, "EP-3D, 2,000 iterations": 2000 * 3}
 MODELS = ("r2plus1d_18", "c3d")
 MEASURED = 56  # passes a clip of `benchmarks.insertion_deletion`
-
-
-def gflop(name: str) -> float:
-    """Of one clip's forward pass, a multiplication and an addition counted as two."""
-    model = build_model(name, None)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 3, model.clip_len, model.crop, model.crop))
-    return counter.get_total_flops() / 1e9
 
 
 def table(milliseconds: dict[tuple[str, str], float]) -> pd.DataFrame:
@@ -58,7 +49,9 @@ def main() -> None:
     given = options.parse_args()
     if given.tflops:
         name = f"assumed: {given.utilisation:g} of {given.tflops:g} TFLOP/s"
-        rates = {(model, name): gflop(model) / (given.tflops * given.utilisation) for model in MODELS}
+        rates = {
+            (model, name): gflop(build_model(model, None)) / (given.tflops * given.utilisation) for model in MODELS
+        }
         write("device_hours_assumed", table(rates), given.out)
         return
     known = pd.read_csv(RESULTS / f"insertion_deletion_{given.device}.csv")

@@ -17,13 +17,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from swagv.estimate import machine
+from swagv.runtime import ENVIRONMENT
+
 RESULTS = Path(__file__).parent / "results"
-# As workflow/rules/common.smk sets them.
-_ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
 _PACKAGES = ("torch", "numpy", "scikit-image", "numba", "torchcam")
 
 
@@ -79,20 +76,6 @@ def write(name: str, table: pd.DataFrame, out: Path | None = None) -> None:
     print(path)
 
 
-def machine() -> str:
-    """The processor and its cores, and the GPU where PyTorch finds one."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
-        named = {key.strip(): value.strip() for key, value in lines.items()}
-        flags = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in named.get("flags", "")]
-        model = f"{named.get('model name', model)} ({', '.join(flags[:1])})"
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} core{'s' * (cores > 1)} of {model}{gpu}"
-
-
 def wait_for_gpu() -> None:
     """What was asked of the GPU is done."""
     if torch.cuda.is_available():
@@ -105,8 +88,8 @@ def parser(description: str | None, *options: str) -> argparse.ArgumentParser:
     Starts the command again, once, in the environment that the workflow gives its jobs: the C library and OpenMP read
     it when a process starts.
     """
-    if any(name not in os.environ for name in _ENVIRONMENT):
-        os.execve(sys.executable, sys.orig_argv, _ENVIRONMENT | os.environ)
+    if any(name not in os.environ for name in ENVIRONMENT):
+        os.execve(sys.executable, sys.orig_argv, ENVIRONMENT | os.environ)
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if "rounds" in options:
         made.add_argument("--rounds", type=int, default=5)

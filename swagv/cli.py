@@ -1,4 +1,4 @@
-"""The command line: `swagv explain`, `list`, `check`, `fetch-weights`, `convert-weights`, `train`."""
+"""The command line: `swagv explain`, `list`, `check`, `estimate`, `fetch-weights`, `convert-weights`, `train`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ examples:
 An .npz file has attribution/METHOD (T,H,W float32, as the method gave it), frames (T,H,W,3 uint8, as the network saw
 them), frame_indices (T) and target (of the clip; with --whole of each frame). A folder of frames plays at 25 a second.
 Exit code: 0; 2 where the input cannot work; 1 where the work failed, as on a full disk."""
+_ESTIMATE_HELP = """\
+examples:
+  swagv estimate config/kinetics400.yaml
+  swagv estimate config/kinetics400.yaml --device cuda --devices 4
+  swagv estimate config/ucf101_24.yaml --clips ucf101_24=10704 --tflops 67 --utilisation 0.5 --json
+
+device_hours are those of jobs that run a network; core_hours, of one core each, come beside them. On a CPU, a device is
+the threads of one job. No weights are read: fresh ones take as long."""
 _LISTS = {"models": MODELS, "methods": METHODS, "metrics": METRICS, "datasets": DATASETS}
 
 
@@ -46,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a configuration without running anything")
     check.add_argument("config", help="a YAML file; - reads standard input")
     check.add_argument("--build", action="store_true", help="also build the networks and load their weights")
+    _add_estimate(commands)
     fetch = commands.add_parser(
         "fetch-weights",
         help="fetch a network's published weights into the cache folder, once",
@@ -224,6 +233,48 @@ def _build_models(evaluation: Evaluation) -> None:
             print(f"not applicable: {reason}", file=sys.stderr)
 
 
+def _add_estimate(commands: argparse._SubParsersAction) -> None:
+    cost = commands.add_parser(
+        "estimate",
+        help="what a configuration will cost: jobs, disk, hours of a device and of cores",
+        description="Says what a run of a configuration will cost, from the passes through the networks that its "
+        "methods and metrics take, and from what a pass takes here, which is measured in some seconds a network.",
+        epilog=_ESTIMATE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = cost.add_argument
+    add("config", help="a YAML file; - reads standard input")
+    add("--device", choices=["auto", "cpu", "cuda"], help="to measure on; the configuration's own if not given")
+    add("--devices", type=int, default=1, metavar="N", help="that share the work: in how many days it is done")
+    add("--clips", action="append", default=[], metavar="DATASET=N", help="clips of a dataset, where you know better")
+    add("--tflops", type=float, metavar="X", help="measure no pass: peak of a device that is not here, in TFLOP/s")
+    add(
+        "--utilisation",
+        type=float,
+        default=0.5,
+        metavar="U",
+        help="share of that peak that is reached; 0.5 if not given",
+    )
+    add("--json", action="store_true", help="print one JSON object")
+
+
+def _estimate(given: argparse.Namespace) -> int:
+    from swagv.estimate import as_json, as_text, estimate
+
+    if given.devices < 1 or not 0 < given.utilisation <= 1 or (given.tflops is not None and not given.tflops > 0):
+        raise ConfigError("--devices must be at least 1, --tflops greater than 0, --utilisation from 0 to 1")
+    clips = {}
+    for text in given.clips:
+        dataset, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise ConfigError(f"--clips {text}: give DATASET=N, as in --clips ucf101_24=10704")
+        clips[dataset] = int(number)
+    config = load_config("/dev/stdin" if given.config == "-" else given.config)
+    found = estimate(config, given.device, clips, given.tflops, given.utilisation)
+    print(json.dumps(as_json(found, given.devices)) if given.json else as_text(found, given.devices))
+    return 0
+
+
 def _fetch_weights(given: argparse.Namespace) -> int:
     from swagv.models.fetch import fetch_weights
 
@@ -254,6 +305,7 @@ _COMMANDS = {
     "explain": _explain,
     "list": _list,
     "check": _check,
+    "estimate": _estimate,
     "fetch-weights": _fetch_weights,
     "convert-weights": _convert_weights,
     "train": _train,

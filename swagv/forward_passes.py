@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 SCORES = ("probability", "logit")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How often a network sees one clip: in forward passes, and in how many of them it also passes gradients back."""
+
+    forward: int
+    backward: int = 0
 
 
 def check_score(score: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import Explainer, names_of, random_generator
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Control(Explainer):
     def volume(self, shape: tuple[int, int, int], clip_id: str) -> np.ndarray:
         """The map of a whole clip, (T, H, W) float32."""
         return np.broadcast_to(self.frame_map(*shape[1:], clip_id), shape).astype(np.float32)
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(0)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

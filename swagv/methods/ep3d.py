@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swagv.errors import NotApplicable
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import Explainer, names_of, random_generator
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class EP3D(Explainer):
                 f"EP-3D's core loss spans {self.core_size[0]} frames; the clip has {frames}. "
                 "Use ep3d_area or a smaller core_size"
             )
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(self.iterations, self.iterations)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

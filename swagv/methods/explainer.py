@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swagv.errors import ConfigError
+from swagv.forward_passes import Passes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,10 @@ class Explainer:
     ) -> Tensor:
         """Attribution N,T,H,W of the classes `target` (N,) int64."""
         raise TypeError(f"{type(self).__name__} does not say how to explain")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes | None:
+        """Passes of the network that calling it takes for each clip of `shape` (T,H,W); None where it does not say."""
+        return None
 
     def check(self, model: VideoClassifier) -> None:
         """Raise `swagv.errors.NotApplicable` where no clip of this model can be explained, whatever it shows."""

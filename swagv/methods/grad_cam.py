@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swagv.forward_passes import Passes
 from swagv.methods.layer_maps import LayerMap, layer_gradient, weighted_sum
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ class GradCam(LayerMap):
     def weights(self, activation: Tensor, gradient: Tensor) -> Tensor:
         """w_k, N,K."""
         return gradient.flatten(2).mean(-1)
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`; the backward pass ends at the layer."""
+        return Passes(1, 1)
 
     def layer_map(self, model: VideoClassifier, clips: Tensor, target: Tensor) -> Tensor:
         """As `LayerMap.layer_map`."""

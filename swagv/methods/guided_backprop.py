@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import GradientAttribution, reduce_channels
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class GuidedBackprop(GradientAttribution):
             model(torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=model.mean.device))
         if guided.calls == 0:
             raise NotApplicable(NO_RELU)
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(1, 1)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

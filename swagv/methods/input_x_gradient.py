@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import GradientAttribution, reduce_channels
 from swagv.methods.vanilla_backprop import gradient
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class InputXGradient(GradientAttribution):
     """x * dS_c/dx, x the preprocessed clip."""
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(1, 1)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import GradientAttribution, reduce_channels
 from swagv.methods.vanilla_backprop import gradient
 
@@ -44,6 +45,10 @@ class IntegratedGradients(GradientAttribution):
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be at least 1")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(self.steps, self.steps)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

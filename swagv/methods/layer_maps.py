@@ -55,7 +55,19 @@ class LayerMap(Explainer):
 
 
 def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Output A of a layer (the model's `cam_layer` where empty), N,K,t,h,w, and the target logit's gradient there.
+    """Output A of a layer, N,K,t,h,w, and the target logit's gradient there; see `layer_output`."""
+    import torch
+
+    with torch.enable_grad():
+        activation, logits = layer_output(model, clips, layer)
+        score = logits.gather(1, target[:, None]).sum()
+        return activation.detach(), torch.autograd.grad(score, activation)[0]
+
+
+def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """Output A of a layer (the model's `cam_layer` where empty), N,K,t,h,w, and the logits N,K that follow from it.
+
+    With autograd on, A is a leaf of its graph.
 
     Raises
     ------
@@ -69,21 +81,19 @@ def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer:
     captured: list[Tensor] = []
 
     def capture(module: torch.nn.Module, args: tuple, output: Tensor) -> Tensor:
-        captured.append(output.detach().requires_grad_(True))
+        captured.append(output.detach().requires_grad_(torch.is_grad_enabled()))
         return captured[-1].clone()  # what follows may work in place, which a leaf forbids
 
     layer = layer or model.cam_layer
     handle = model.layer(layer).register_forward_hook(capture)
     try:
-        with torch.enable_grad():
-            score = model(clips).gather(1, target[:, None]).sum()
-            if not captured or captured[-1].ndim != 5:
-                given = f"gives {tuple(captured[-1].shape)}" if captured else "is not used"
-                raise NotApplicable(f"layer {layer!r} {given}; a map in time and space, N,K,t,h,w, is needed")
-            gradient = torch.autograd.grad(score, captured[-1])[0]
+        logits = model(clips)
     finally:
         handle.remove()
-    return captured[-1].detach(), gradient
+    if not captured or captured[-1].ndim != 5:
+        given = f"gives {tuple(captured[-1].shape)}" if captured else "is not used"
+        raise NotApplicable(f"layer {layer!r} {given}; a map in time and space, N,K,t,h,w, is needed")
+    return captured[-1], logits
 
 
 def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swagv.forward_passes import check_score, target_scores
+from swagv.forward_passes import Passes, check_score, target_scores
 from swagv.methods.explainer import Explainer, names_of, random_generator
 from swagv.slic import slic_supervoxels
 
@@ -59,6 +59,10 @@ class Lime3D(Explainer):
         for name in ("n_samples", "n_segments", "w_color", "spacing", "kernel_width", "ridge", "batch_size"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be greater than 0")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(self.n_samples)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

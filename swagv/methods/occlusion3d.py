@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swagv.errors import NotApplicable
-from swagv.forward_passes import check_score, target_scores
+from swagv.forward_passes import Passes, check_score, target_scores
 from swagv.methods.explainer import Explainer
 from swagv.methods.integrated_gradients import BASELINES, baseline_clip
 
@@ -65,6 +65,15 @@ class Occlusion3D(Explainer):
         if any(side > length for side, length in zip(self.window, shape, strict=True)):
             raise NotApplicable(f"window {tuple(self.window)} is larger than the clip, {shape} frames, rows, columns")
 
+    def _starts(self, shape: tuple[int, ...]) -> list[list[int]]:
+        """Where the cuboids begin on each axis."""
+        axes = zip(shape, self.window, self.stride, strict=True)
+        return [[step * i for i in range(math.ceil((length - side) / step) + 1)] for length, side, step in axes]
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`: one of the intact clip, and one a cuboid."""
+        return Passes(1 + math.prod(len(starts) for starts in self._starts(shape)))
+
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None
     ) -> Tensor:
@@ -73,11 +82,9 @@ class Occlusion3D(Explainer):
 
         shape = tuple(clips.shape[2:])
         self._check_fits(shape)
-        axes = zip(shape, self.window, self.stride, strict=True)
-        starts = [[step * i for i in range(math.ceil((length - side) / step) + 1)] for length, side, step in axes]
         cuboids = [
             tuple(slice(start, start + side) for start, side in zip(corner, self.window, strict=True))
-            for corner in itertools.product(*starts)
+            for corner in itertools.product(*self._starts(shape))
         ]
         baseline = baseline_clip(model, clips, self.baseline)[0]
         return torch.stack(

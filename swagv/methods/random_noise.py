@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import PixelAttribution, names_of, random_generator
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class RandomNoise(PixelAttribution):
     """Uniform noise in [0, 1) for every voxel, drawn from the clip's id and `seed`."""
 
     seed: int = 0
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(0)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swagv.forward_passes import scores_by_batch
+from swagv.forward_passes import Passes, scores_by_batch
 from swagv.methods.explainer import Explainer, names_of, random_generator
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class Rise3D(Explainer):
             raise ValueError(f"grid={tuple(self.grid)}: must be at least 1 each")
         if not 0 < self.p < 1:
             raise ValueError(f"p={self.p!r}: must be between 0 and 1")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(self.n_masks)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swagv.errors import NotApplicable
-from swagv.methods.layer_maps import LayerMap, layer_gradient, weighted_sum
+from swagv.forward_passes import Passes
+from swagv.methods.layer_maps import LayerMap, layer_output, weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,12 +22,19 @@ class SaliencyTubes(LayerMap):
     The map is signed. A network with another kind of head (C3D) raises `swagv.errors.NotApplicable`.
     """
 
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(1)
+
     def layer_map(self, model: VideoClassifier, clips: Tensor, target: Tensor) -> Tensor:
         """As `LayerMap.layer_map`."""
+        import torch
+
         if not model.head:
             raise NotApplicable("Saliency Tubes need one linear layer after global pooling; this network has none")
         weight = model.layer(model.head).weight.detach().flatten(1)
-        activation, _ = layer_gradient(model, clips, target, self.layer)
+        with torch.no_grad():
+            activation, _ = layer_output(model, clips, self.layer)
         if activation.shape[1] != weight.shape[1]:
             raise NotApplicable(
                 f"head {model.head!r} weighs {weight.shape[1]} channels; layer {self.layer or model.cam_layer!r} has "

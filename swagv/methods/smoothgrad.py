@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import GradientAttribution, names_of, random_generator, reduce_channels
 from swagv.methods.vanilla_backprop import gradient
 
@@ -45,6 +46,10 @@ class SmoothGrad(GradientAttribution):
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be at least 1")
         if self.noise < 0:
             raise ValueError(f"noise={self.noise!r}: must not be negative")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(self.n_samples, self.n_samples)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

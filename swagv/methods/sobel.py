@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import PixelAttribution
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Sobel(PixelAttribution):
     """Magnitude of the Sobel filter on each frame in grey, by scikit-image."""
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(0)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swagv.errors import ConfigError, NotApplicable
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import REDUCTIONS, Explainer, GradientAttribution, PixelAttribution
 from swagv.pooling import mean_per_supervoxel
 from swagv.slic import FEATURES, MAX_SEGMENTS, slic_supervoxels_of
@@ -114,6 +115,10 @@ class SwagV(Explainer):
                 f"n_segments={self.n_segments} in each of {model.clip_len} frames: at most {MAX_SEGMENTS} in all"
             )
         self.pixels.check(model)
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes | None:
+        """As `Explainer.passes`: those of its pixel attribution, which a workflow takes from its cache."""
+        return self.pixels.passes(shape)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import GradientAttribution, reduce_channels
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class VanillaBackprop(GradientAttribution):
     """Gradient of the target's logit, dS_c/dx; its magnitude unless `reduce` keeps the sign."""
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`."""
+        return Passes(1, 1)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swagv.forward_passes import Passes
 from swagv.methods.explainer import Explainer
 from swagv.methods.integrated_gradients import baseline_clip, integrated_gradient
 from swagv.slic import MAX_SEGMENTS, slic_supervoxels
@@ -60,6 +61,10 @@ class Xrai3D(Explainer):
             raise ValueError(f"n_segments={tuple(self.n_segments)}: must be numbers from 1 to {MAX_SEGMENTS}")
         if self.dilation < 0:
             raise ValueError(f"dilation={self.dilation}: must not be negative")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """As `Explainer.passes`: the integrated gradients from both baselines."""
+        return Passes(2 * self.steps, 2 * self.steps)
 
     def __call__(
         self, model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str] | None = None

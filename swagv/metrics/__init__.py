@@ -10,6 +10,8 @@ A metric of your own is a frozen dataclass whose fields are its configuration ke
   returns each score as (N,), and whatever else is worth keeping of each clip as (N,) or (N, k). What else it takes is
   asked for by name: ``boxes`` (N,T,4, true boxes in pixels of the map, NaN for none; without a default only clips that
   have one are scored), ``batch_size``.
+- ``passes(self, shape)``, if there: the `swagv.forward_passes.Passes` of one clip of that shape (T,H,W), from which
+  ``swagv estimate`` tells what it will cost.
 
 A score that is NaN is left out of the mean and counted as failed; with one that runs the network, whose scores must be
 finite, so are the clip's other scores.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from swagv.forward_passes import target_scores
+from swagv.forward_passes import Passes, target_scores
 from swagv.metrics.insertion_deletion import PRECISIONS, area, ready
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class FrameDeletion:
         for name, known in (("fill", FILLS), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {', '.join(known)}")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """Passes of the network that its stage takes for each clip of `shape` (T,H,W)."""
+        return Passes(2 * shape[0])
 
     def __call__(
         self,

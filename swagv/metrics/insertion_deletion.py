@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from swagv.forward_passes import target_scores
+from swagv.forward_passes import Passes, target_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +56,13 @@ class InsertionDeletion:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {', '.join(known)}")
         if self.steps < 1:
             raise ValueError(f"steps={self.steps}: must be at least 1")
+
+    def passes(self, shape: tuple[int, int, int]) -> Passes:
+        """Passes of the network that its stage takes for each clip of `shape` (T,H,W).
+
+        The ends of the curves that the predictions have are none.
+        """
+        return Passes(2 * (self.steps - 1) + (self.substrate != "zero"))
 
     def __call__(
         self,

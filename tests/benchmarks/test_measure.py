@@ -22,8 +22,6 @@ def test_device_hours_are_clips_times_passes_times_the_rate():
     found = device_hours.table({("c3d", "fp32"): 2.0, ("c3d", "bf16"): 1.0})
     assert found["device_hours"][0] == pytest.approx(18_362 * 594 * 0.002 / 3600)
     assert found["passes_a_clip"].tolist() == [594, 11, 6000, 594]
-    # 40.6 billion multiplications and additions are published for R(2+1)D-18 at 16x112x112.
-    assert device_hours.gflop("r2plus1d_18") / 2 == pytest.approx(40.6, rel=0.01)
 
 
 def test_the_readme_shows_the_committed_tables():

@@ -21,21 +21,21 @@ from swagv.config import Evaluation, canonical, gradients_of, modules_of, recipe
 from swagv.errors import SwagvError
 from swagv.fingerprint import fingerprint
 from swagv.metrics import needs_network
+from swagv.outputs import Outputs
 from swagv.registry import load_object
+from swagv.runtime import ENVIRONMENT
 
 try:
     evaluation = Evaluation(config, list_videos=workflow.is_main_process)
+    outputs = Outputs(evaluation, lambda: workflow.dag_settings.targets)
 except SwagvError as error:
     raise WorkflowError(str(error))
 
 # At its end Python looks for garbage in all of Snakemake and the jobs, several times: a third of a second, or more.
 atexit.register(gc.freeze)
 
-# glibc hands buffers this large back to the kernel after every layer and fetches them anew: 1.4x the time of a forward.
-os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
-os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 32))
-# A thread that waits must not spin: where another process wants its core, a small network would take 15 times as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
 
 # A job that runs a network takes a GPU where there is one, or where the configuration says that the cluster has them.
 DEVICE = evaluation.runtime["device"]
@@ -125,12 +125,16 @@ def known(name, configured, everything, kind):
     return found
 
 
-@cache  # asked by every job of an experiment
-def experiment_of(name):
+def said(answer, *question):
+    """The answer of the library, its errors as Snakemake's."""
     try:
-        return evaluation.experiment(name)
+        return answer(*question)
     except SwagvError as error:
         raise WorkflowError(str(error))
+
+
+def experiment_of(name):
+    return said(outputs.experiment, name)
 
 
 def folders_of(name):
@@ -239,150 +243,20 @@ def metric_spec(wildcards, *parts):
     return spec | {part: more[part]() for part in parts}
 
 
-def cells(pattern, datasets=None, models=None, methods=None):
-    """`pattern` for every dataset that is evaluated (or these), shard, model and method of the configuration."""
-    return sorted(
-        {
-            pattern.format(dataset=dataset.name, shard=shard, model=model, method=method)
-            for dataset in (evaluation.evaluated if datasets is None else datasets)
-            for shard in dataset.shards
-            for model in models or evaluation.models
-            for method in methods or evaluation.methods
-        }
-    )
-
-
-def datasets_of(metric):
-    """The datasets whose clips a metric scores; those that only choose a threshold have no other part."""
-    if metric.registered == "localisation":
-        return [dataset for dataset in evaluation.datasets.values() if dataset.source.has_boxes]
-    return [dataset for dataset in evaluation.evaluated if dataset.source.has_boxes or not metric.needs_boxes]
-
-
-def clip_tables(metric, experiment=None):
-    """Per-clip tables of one metric."""
-    pattern = f"results/{{dataset}}/{{model}}/{metric.name}/{{method}}/{{shard}}.parquet"
-    which = (experiment.models, experiment.methods) if experiment else ()
-    return cells(pattern, datasets_of(metric), *which)
-
-
-def scope_of(scope):
-    """Metric and experiment of a summary: those of the configuration stand in no experiment's folder."""
-    *experiment, name = scope.split("/")
-    part = experiment_of(experiment[0]) if experiment else None
-    return known(name, (part or evaluation).metrics, dict, "metric"), part
-
-
-def tables_of(scope):
-    """Per-clip tables of a summary."""
-    return timings() if scope == "timing" else clip_tables(*scope_of(scope))
-
-
 def metric_modules(scope):
-    return [] if scope == "timing" else [method_module(scope_of(scope)[0].spec)]
+    return [] if scope == "timing" else [method_module(said(outputs.scope_of, scope)[0].spec)]
 
 
 def summarise_spec(scope):
-    kind = "timing" if scope == "timing" else scope_of(scope)[0].registered
+    kind = "timing" if scope == "timing" else said(outputs.scope_of, scope)[0].registered
     spec = {"metric": kind, "bootstrap": evaluation.bootstrap}
     return spec | {"alpha_from": evaluation.alpha_from} if kind == "localisation" else spec
-
-
-def summaries():
-    """Summary tables of this configuration."""
-    return [f"results/summary/{name}.parquet" for name in evaluation.metrics]
-
-
-def stores(part, metrics):
-    """Everything between the videos and the scores of `metrics`, for the methods of the configuration or an experiment.
-
-    A target asks for it, because Snakemake deletes a job's output before it starts and does not miss a file whose
-    descendants exist: a run killed while it replaced one would otherwise leave old results that look finished.
-    """
-    scored = {dataset.name for metric in metrics for dataset in datasets_of(metric)}
-    found = []
-    for dataset in evaluation.datasets.values():
-        if dataset.name not in scored and (metrics or dataset.alpha_for):
-            continue
-        folder = f"results/{dataset.name}"
-        shared = ["manifest/{}.parquet", "clips/{}.zarr"]
-        own = ["predictions/{}.parquet"]
-        own += [f"gradients/{name}/{{}}.zarr" for name in gradients_of(part.methods.values())]
-        for name, method in recipes_of(part.methods.values()).items():
-            (shared if method.explainer.features == "image" else own).append(f"supervoxels/{name}/{{}}.zarr")
-        own += [f"explanations/{name}/{{}}.zarr" for name in part.methods]
-        here = [metric.name for metric in metrics if dataset in datasets_of(metric)]
-        own += [f"{metric}/{name}/{{}}.parquet" for metric in here for name in part.methods]
-        shared += [f"{model}/{path}" for model in part.models for path in own]
-        found += [f"{folder}/{path.format(shard)}" for path in shared for shard in dataset.shards]
-    return found
-
-
-# Tables of what the configuration runs anyway, and the metric of each.
-RESULT_TABLES = {
-    {"insertion_deletion": "table2", "localisation": "table3"}.get(metric.registered, metric.name): metric
-    for metric in reversed(evaluation.metrics.values())
-}
-RESULT_TABLES |= {metric.name: metric for metric in evaluation.metrics.values() if metric not in RESULT_TABLES.values()}
-
-
-def targets():
-    """What people look at, each made by its own name: the tables of the run, and the experiments."""
-    names = {*RESULT_TABLES, "table2", "table3", *evaluation.experiments}
-    return sorted(names, key=lambda name: (not name.startswith("table"), not name.startswith("figure"), name))
-
-
-def outputs_of(target):
-    """What a target makes, with everything that it rests on."""
-    part = experiment_of(target) if target in evaluation.experiments else None
-    made = []
-    if part is None or part.given.has_table or target == "table4":
-        made.append(f"results/tables/{target}.parquet")
-        made += [
-            f"results/{folder}/{scope}.parquet" for folder in ("summary", "comparisons") for scope in scopes_of(target)
-        ]
-    if part and part.given.figure:
-        made += [f"results/figures/{target}.svg", *(path for paths in inputs_of(part).values() for path in paths)]
-    if target == "table4":  # explains anew, and needs no explanation in a store
-        return [*made, *timings()]
-    rests = stores(part or evaluation, list(part.metrics.values()) if part else [run_metric(target)])
-    return list(dict.fromkeys([*made, *rests]))
-
-
-def run_metric(table):
-    """The metric of a table of the run."""
-    if table not in RESULT_TABLES:
-        raise WorkflowError(
-            f"{table} needs metrics.{'localisation' if table == 'table3' else 'insertion_deletion'} in the configuration"
-        )
-    return RESULT_TABLES[table]
-
-
-def wanted():
-    """Targets of this run: the tables of its metrics, those that the configuration names, those asked for."""
-    asked = {*RESULT_TABLES, *evaluation.targets, *workflow.dag_settings.targets}
-    return [target for target in targets() if target in asked]
-
-
-def shown(kind):
-    """Tables, or figures, that the report shows."""
-    paths = [path for target in wanted() for path in outputs_of(target)]
-    return [path for path in paths if path.startswith(f"results/{kind}/")]
-
-
-def scopes_of(table):
-    """The summaries that a table is made of."""
-    if table == "table4":
-        return ["timing"]
-    if table in evaluation.experiments:
-        return [f"{table}/{metric}" for metric in experiment_of(table).metrics]
-    return [run_metric(table).name]
 
 
 def table_spec(table):
     """What a table needs to find the paper's own numbers and to order its rows."""
     part = experiment_of(table) if table in evaluation.experiments else None
-    metrics = [] if table == "table4" else [scope_of(scope)[0] for scope in scopes_of(table)]
+    metrics = [] if table == "table4" else [outputs.scope_of(scope)[0] for scope in said(outputs.scopes_of, table)]
     return {
         "choices": part.choices if part else [],
         # A list, in the order of the rows.
@@ -392,36 +266,6 @@ def table_spec(table):
         "metrics": {metric.name: {"registered": metric.registered} | metric.spec for metric in metrics}
         or {"timing": {"registered": "timing", "settings": {}}},
     }
-
-
-def timings():
-    """The lowest shard of the first dataset is enough to time a method."""
-    dataset, experiment = evaluation.evaluated[0], experiment_of("table4")
-    pattern = f"results/{dataset.name}/{{model}}/timing/{{method}}/{min(dataset.shards)}.parquet"
-    return cells(pattern, [dataset], experiment.models, experiment.methods)
-
-
-def inputs_of(part):
-    """What the figure of an experiment is drawn from, by the names of the stage's arguments."""
-    kind, which = part.given.figure, (None, part.models, part.methods)
-    if kind in ("versus", "strips"):
-        cell = "results/{dataset}/{model}"
-        return {
-            "clips": cells("results/{dataset}/clips/{shard}.zarr"),
-            "predictions": cells(f"{cell}/predictions/{{shard}}.parquet", *which),
-            "explanations": cells(f"{cell}/explanations/{{method}}/{{shard}}.zarr", *which),
-            "insertion_deletion": [path for metric in part.metrics.values() for path in clip_tables(metric, part)],
-        }
-    if kind == "randomisation":
-        return {"tables": cells("results/{dataset}/{model}/randomisation/{method}/{shard}.parquet", *which)}
-    if kind == "profile":
-        profiles = [metric for metric in part.metrics.values() if metric.registered == "frame_profile"]
-        return {"tables": clip_tables(profiles[0], part)}
-    metrics = list(part.metrics.values())
-    inputs = {"summaries": [f"results/summary/{part.name}/{metric.name}.parquet" for metric in metrics]}
-    if kind == "sweep":
-        inputs["supervoxels"] = [path for path in stores(part, metrics) if "/supervoxels/" in path]
-    return inputs
 
 
 def coloured():
@@ -458,17 +302,11 @@ def report_spec():
         "alpha_from": evaluation.alpha_from,
         "methods": coloured(),
         "insertion_deletion": games.name if games else "",
-        "captions": {name: experiment_of(name).given.caption for name in wanted() if name in evaluation.experiments},
+        "captions": {
+            name: experiment_of(name).given.caption for name in outputs.wanted() if name in evaluation.experiments
+        },
         "bootstrap": evaluation.bootstrap,
         # As it was given, to repeat the run; how the work is done changes no number.
-        "configuration": {key: value for key, value in config.items() if key != "runtime"} | {"targets": wanted()},
+        "configuration": {key: value for key, value in config.items() if key != "runtime"}
+        | {"targets": outputs.wanted()},
     }
-
-
-def final_outputs():
-    more = [path for target in wanted() for path in outputs_of(target)]
-    return list(
-        dict.fromkeys(
-            [*stores(evaluation, list(evaluation.metrics.values())), *summaries(), *more, "results/report.html"]
-        )
-    )

@@ -1,9 +1,9 @@
 # The paper's tables and figures, and what it leaves open. Each is a target of its own: snakemake --cores 8 table1 figure3.
 rule table:
     input:
-        summaries=lambda w: [f"results/summary/{scope}.parquet" for scope in scopes_of(w.table)],
-        comparisons=lambda w: [f"results/comparisons/{scope}.parquet" for scope in scopes_of(w.table)],
-        timings=lambda w: timings() if w.table == "table4" else [],
+        summaries=lambda w: [f"results/summary/{scope}.parquet" for scope in said(outputs.scopes_of, w.table)],
+        comparisons=lambda w: [f"results/comparisons/{scope}.parquet" for scope in said(outputs.scopes_of, w.table)],
+        timings=lambda w: outputs.timings() if w.table == "table4" else [],
     output:
         parquet="results/tables/{table}.parquet",
         csv=report(
@@ -75,7 +75,7 @@ rule randomise:
 
 rule figure:
     input:
-        unpack(lambda w: inputs_of(experiment_of(w.figure))),
+        unpack(lambda w: outputs.of_figure(experiment_of(w.figure))),
     output:
         svg=report(
             "results/figures/{figure}.svg",
@@ -98,7 +98,7 @@ rule figure:
 
 
 taken = {rule.name for rule in workflow.rules} | {"all", "report"}
-for name in targets():
+for name in outputs.targets():
     if name in taken:
         raise WorkflowError(f"{name!r} is the name of a rule of the workflow; call the experiment or metric otherwise")
 
@@ -106,5 +106,5 @@ for name in targets():
         name:
             name
         input:
-            lambda w, name=name: outputs_of(name),
+            lambda w, name=name: said(outputs.of_target, name),
         localrule: True

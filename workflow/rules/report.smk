@@ -3,17 +3,17 @@ FILES = tuple(f"templates/report.{suffix}" for suffix in ("html.j2", "css", "js"
 
 rule report:
     input:
-        summaries=summaries(),
-        clip_tables=lambda w: [table for metric in evaluation.metrics.values() for table in clip_tables(metric)],
-        manifests=lambda w: cells("results/{dataset}/manifest/{shard}.parquet", evaluation.datasets.values()),
-        predictions=lambda w: cells(
+        summaries=[f"results/summary/{name}.parquet" for name in evaluation.metrics],
+        clip_tables=lambda w: [table for metric in evaluation.metrics.values() for table in outputs.clip_tables(metric)],
+        manifests=lambda w: outputs.cells("results/{dataset}/manifest/{shard}.parquet", evaluation.datasets.values()),
+        predictions=lambda w: outputs.cells(
             "results/{dataset}/{model}/predictions/{shard}.parquet", evaluation.datasets.values()
         ),
-        clips=lambda w: cells("results/{dataset}/clips/{shard}.zarr"),
-        explanations=lambda w: cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
+        clips=lambda w: outputs.cells("results/{dataset}/clips/{shard}.zarr"),
+        explanations=lambda w: outputs.cells("results/{dataset}/{model}/explanations/{method}/{shard}.zarr"),
         comparisons=[f"results/comparisons/{name}.parquet" for name in evaluation.metrics],
-        tables=lambda w: [path.replace(".parquet", ".html") for path in shown("tables")],
-        figures=lambda w: shown("figures"),
+        tables=lambda w: [path.replace(".parquet", ".html") for path in outputs.shown("tables")],
+        figures=lambda w: outputs.shown("figures"),
     output:
         report("results/report.html", category="Report", caption="../report/report.rst"),
     log:

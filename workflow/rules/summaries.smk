@@ -1,7 +1,7 @@
 # {scope} is a metric of the configuration, experiment/metric, or timing.
 rule summarise:
     input:
-        lambda w: tables_of(w.scope),
+        lambda w: said(outputs.tables_of, w.scope),
     output:
         "results/summary/{scope}.parquet",
     log:
@@ -21,7 +21,7 @@ rule summarise:
 
 rule compare:
     input:
-        lambda w: tables_of(w.scope),
+        lambda w: said(outputs.tables_of, w.scope),
     output:
         "results/comparisons/{scope}.parquet",
     log:
