@@ -1,4 +1,4 @@
-"""Bytes on disk of a voxel (T*H*W a clip) in each kind of store, as `swagv.estimate` counts on.
+"""Bytes on disk of a voxel (T*H*W a clip) in each kind of store, as `swagv.estimate` counts on, and if it were dense.
 
 `python -m benchmarks.disk [VIDEO ...]`: centre clips of 16x112x112 of these videos, or of rendered ones, with the
 explanations of a demo network.
@@ -22,14 +22,8 @@ from swagv.errors import DecodeError
 from swagv.geometry import Geometry
 from swagv.methods.swagv import SwagV
 from swagv.models.build import build_model
+from swagv.pooling import supervoxel_means
 from swagv.stores import create_store
-
-METHODS = {
-    "attribution": "guided_backprop",
-    "supervoxels": "swagv_ig",
-    "layer map": "grad_cam",
-    "control": "random",
-}
 
 
 def real_frames(videos: list[Path]) -> np.ndarray:
@@ -45,29 +39,43 @@ def real_frames(videos: list[Path]) -> np.ndarray:
 
 
 def stored(rows: np.ndarray) -> float:
-    """Bytes of an array (n, T, H, W, ...) in a store, a voxel."""
+    """Bytes of an array (n, ...) in a store, a clip."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.zarr"
         with create_store(path, [f"{index}" for index in range(len(rows))], {}) as store:
             store.write("rows", rows, str(rows.dtype))
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return size / np.prod(rows.shape[:4])
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / len(rows)
 
 
 def table(frames: np.ndarray, model_name: str) -> pd.DataFrame:
-    """A row a kind of store."""
+    """A row a kind of store: bytes of a voxel as it is kept, and as the maps (T,H,W) of an explanation would be."""
     model = build_model(model_name)
-    rows: dict[str, list[np.ndarray]] = {kind: [] for kind in ["frames", "labels", *METHODS]}
+    arrays = "frames", "labels", "attribution", "scores", "layer_map", "swagv_ig", "grad_cam", "random"
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in arrays}
+    grad_cam = explainer_of("grad_cam", "grad_cam", {})
     for place, some in enumerate(frames):
         clip, name = model.preprocess(some[None]), [f"clip {place}"]
         with torch.no_grad():
             target = model(clip).argmax(1)
-        for kind, method in METHODS.items():
-            rows[kind].append(explainer_of(method, method, {})(model, clip, target, name)[0].numpy())
+        for array, method in {"attribution": "guided_backprop", "grad_cam": "grad_cam", "random": "random"}.items():
+            rows[array].append(explainer_of(method, method, {})(model, clip, target, name)[0].numpy())
+        rows["layer_map"].append(grad_cam.layer_map(model, clip, target)[0].numpy())
         rows["frames"].append(some)
-        rows["labels"].append(SwagV().with_labels(model, clip, target, name)[1][0])
-    sizes = {kind: stored(np.stack(found)) for kind, found in rows.items()}
-    return pd.DataFrame({"store": sizes.keys(), "bytes_a_voxel": sizes.values(), "clips": len(frames)})
+        averaged, labels = SwagV().with_labels(model, clip, target, name)
+        rows["swagv_ig"].append(averaged[0].numpy())
+        rows["labels"].append(labels[0])
+        means = supervoxel_means(rows["attribution"][-1], labels[0])
+        rows["scores"].append(np.pad(means, (0, SwagV().n_segments * 2 - len(means))))
+    size = {name: stored(np.stack(found)) / np.prod(frames.shape[1:4]) for name, found in rows.items()}
+    # Kind of store -> as it is kept, and dense.
+    kinds = {
+        "frames": (size["frames"], None), "labels": (size["labels"], None),
+        "attribution": (size["attribution"], size["attribution"]), "pixels": (0.0, size["attribution"]),
+        "supervoxels": (size["scores"], size["swagv_ig"]), "layer map": (size["layer_map"], size["grad_cam"]),
+        "control": (0.0, size["random"]),
+    }  # fmt: skip
+    columns = ["store", "bytes_a_voxel", "dense_bytes_a_voxel"]
+    return pd.DataFrame([(kind, *both) for kind, both in kinds.items()], columns=columns).assign(clips=len(frames))
 
 
 def main() -> None:

@@ -41,10 +41,10 @@ BYTES_A_VOXEL = {
     "frames": 1.9,
     "labels": 0.094,
     "attribution": 3.3,
-    "pixels": 3.3,
-    "supervoxels": 0.38,
-    "layer map": 1.6,
-    "control": 0.82,
+    "pixels": 0.0,
+    "supervoxels": 0.0028,
+    "layer map": 0.003,
+    "control": 0.0,
 }
 _BYTES_A_ROW = 400  # of a Parquet table: a clip's scores and curves
 # Of an explanation that is put together from stores, one core: benchmarks/results/growth.csv.
