@@ -1,4 +1,4 @@
-"""The command line: `swagv explain`, `list`, `check`, `estimate`, `fetch-weights`, `convert-weights`, `train`."""
+"""The command line: `swagv COMMAND`; `swagv --help` lists them."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("config", help="a YAML file; - reads standard input")
     check.add_argument("--build", action="store_true", help="also build the networks and load their weights")
     _add_estimate(commands)
+    verify = commands.add_parser(
+        "verify",
+        help="read everything that a run has written, and say what is damaged",
+        description="Reads every store and table below a folder and compares it with the checksums that were written "
+        "with it: a disk that lost a block, a file that was cut or changed by hand. Exit code 1 where one is damaged.",
+        epilog="example: swagv verify results --remove && snakemake --cores 8",
+    )
+    verify.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    verify.add_argument("--remove", action="store_true", help="remove what is damaged, so that the next run makes it")
     fetch = commands.add_parser(
         "fetch-weights",
         help="fetch a network's published weights into the cache folder, once",
@@ -275,6 +284,20 @@ def _estimate(given: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(given: argparse.Namespace) -> int:
+    from swagv.verify import damaged, published, remove
+
+    if not given.results.is_dir():
+        raise ConfigError(f"{given.results} is not a folder; give that of the results")
+    files, found = len(published(given.results)), list(damaged(given.results))
+    for path, reason in found:
+        print(f"{path}: {reason}")
+        if given.remove:
+            remove(path)
+    print(f"{files} stores and tables, {len(found)} damaged{' and removed' if found and given.remove else ''}")
+    return int(bool(found) and not given.remove)
+
+
 def _fetch_weights(given: argparse.Namespace) -> int:
     from swagv.models.fetch import fetch_weights
 
@@ -306,6 +329,7 @@ _COMMANDS = {
     "list": _list,
     "check": _check,
     "estimate": _estimate,
+    "verify": _verify,
     "fetch-weights": _fetch_weights,
     "convert-weights": _convert_weights,
     "train": _train,

@@ -39,11 +39,11 @@ from swagv.tables import read_provenance, read_rows
 # clips of 16x112x112 in benchmarks/results/disk.csv.
 BYTES_A_VOXEL = {
     "frames": 1.9,
-    "labels": 0.094,
-    "attribution": 3.3,
+    "labels": 0.0943,
+    "attribution": 3.29,
     "pixels": 0.0,
-    "supervoxels": 0.0028,
-    "layer map": 0.003,
+    "supervoxels": 0.00278,
+    "layer map": 0.00301,
     "control": 0.0,
 }
 _BYTES_A_ROW = 400  # of a Parquet table: a clip's scores and curves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from swagv.errors import SwagvError
 from swagv.publish import publish
 
 if TYPE_CHECKING:
@@ -85,9 +87,22 @@ def insertion_deletion_schema(steps: int) -> pa.Schema:
 def write_table(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schema, provenance: Mapping[str, Any]) -> None:
     """Write rows (missing keys become nulls) atomically, with `provenance` as JSON under the metadata key `swagv`."""
     table = pa.Table.from_pylist(rows, schema=schema)
-    table = table.replace_schema_metadata({"swagv": json.dumps(provenance, sort_keys=True)})
+    said = json.dumps(provenance, sort_keys=True)
+    table = table.replace_schema_metadata({"swagv": said, "digest": _digest(table, said)})
     with publish(path) as partial:
         pq.write_table(table, partial, compression="zstd")
+
+
+def _digest(table: pa.Table, provenance: str) -> str:
+    return hashlib.sha256(f"{table.to_pydict()} {provenance}".encode()).hexdigest()
+
+
+def check_table(path: Path | str) -> None:
+    """Raise SwagvError where a table or its provenance is not what was written."""
+    table = _read(path)
+    for found in (table.schema.metadata or {}, pq.read_schema(path).metadata or {}):  # a file has it twice
+        if found.get(b"digest", b"").decode() != _digest(table, found.get(b"swagv", b"").decode()):
+            raise SwagvError("holds something else than was written")
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
