@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 _BEGINNING, _END = 1000, 400  # characters of a message that are kept where it is longer
 
 

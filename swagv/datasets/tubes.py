@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def read_tubes(path: Path | str) -> dict[str, AnnotatedVideo]:
         If the file is no such annotation file.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ConfigError(f"annotations not found: {str(path)!r}; annot_bmvc.mat, finalAnnots.mat or pyannot.pkl")
     if path.suffix == ".mat":
         entries, offset = _mat_entries(path), 1

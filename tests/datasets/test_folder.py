@@ -31,6 +31,12 @@ def test_labels_table_with_a_byte_order_mark_and_an_absent_video(root):
     ]  # fmt: skip
 
 
+def test_a_listed_name_that_no_disk_can_hold_is_an_absent_video(root):
+    (root / "l.csv").write_text(f"path,label\nrun/a.mp4,x\n{'y' * 300}.mp4,x\n")
+    videos = FolderDataset(root=str(root), labels=str(root / "l.csv")).list_videos()
+    assert [video.token == "absent" for video in videos] == [False, True]
+
+
 @pytest.fixture
 def frames(root):
     """Folders of images beside the videos: one of three frames, a single image, and pictures beside a video."""
