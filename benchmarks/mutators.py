@@ -31,7 +31,7 @@ _PLAIN = (
 )  # fmt: skip
 _FIELDS = (
     *("", " ", "nan", "inf", "-inf", "-1", "1e300", "1e400", "1.5", "9" * 30, "9" * 5000, "0x10", "1_0", "٣", "²"),
-    *("\0", "x" * 300, "x" * 200_000, '"', '""', '"a', "a\r", "\n", ",", ",,,", ";", "\t", "../../etc/passwd", "/etc/passwd"),
+    *("\0", "x" * 300, "x" * 200_000, '"', '""', '"a', "a\r", "\n", ",", ",,,", ";", "\t", "../../etc/passwd"),
     *("..", ".", "a/../b", "a//b", "\x1b[2J", "\ufeff", "\u2028", "ä", "😀", "%s", "val", "test", "label", "path"),
 )  # fmt: skip
 
@@ -126,7 +126,9 @@ def damaged_tree(rng: np.random.Generator, tree: Any, values: Sequence[Any] = _P
         if not places:
             return _of(rng, values)
         path = _of(rng, places)
-        parent, key, value = _inside(tree, path[:-1]), path[-1], copy.deepcopy(_of(rng, values))
+        parent, key = _inside(tree, path[:-1]), path[-1]
+        alike = [value for value in values if type(value) is type(parent[key])]
+        value = copy.deepcopy(_of(rng, alike if alike and rng.random() < 0.5 else values))
         match rng.integers(8):
             case 0:
                 del parent[key]
