@@ -137,7 +137,7 @@ def test_boxes_by_video_and_frame_and_a_bad_line(tmp_path):
     path.write_text(path.read_text() + "v,4,1,2,30\n")
     with pytest.raises(ConfigError, match="line 3"):
         read_boxes(path)
-    for corners in ("30,2,1,40", "1,40,30,2", "nan,2,30,40", "1,2,inf,40"):
+    for corners in ("30,2,1,40", "1,40,30,2", "nan,2,30,40", "1,2,inf,40", "1,2,30,1e300"):
         path.write_text(f"video_id,frame,x_min,y_min,x_max,y_max\nv,3,{corners}\n")
         with pytest.raises(ConfigError, match=r"line 2: corners .* are no box; need a frame from 0, x_min <= x_max"):
             read_boxes(path)
