@@ -28,8 +28,8 @@ _LONGEST = 2000  # characters of a message
 _MEMORY = 1 << 30  # bytes that a case may add to the process, or that a child of it may take
 _ADDRESSES = 6 << 30  # beyond those of a process that has imported all
 _START = 120.0  # seconds that a process may need to start
-# What a case may start: readers that run in a process of their own.
 _PACKAGE = Path(swagv.__file__).parent
+# What a case may start: readers that run in a process of their own.
 _CHILDREN = ("swagv.decode", "swagv.datasets.matlab")
 
 
@@ -73,18 +73,13 @@ class Outcome:
     problem: str = ""
 
 
-def one_by_one(
-    case: Callable[[Any, np.random.Generator, Path], tuple[str, ...]],
-) -> Callable[[Any, dict[int, np.random.Generator], Path], Iterator[Outcome]]:
-    """`Kind.run` of a function that runs one case; a refusal must name one of what it yields first.
-
-    The function is a generator: it yields the names once, before the code under test is called.
-    """
-    return _OneByOne(case)
-
-
 @dataclass(frozen=True)
-class _OneByOne:
+class OneByOne:
+    """`Kind.run` of a generator that runs one case.
+
+    It yields once, before it calls the code under test: the names of which an error's message must hold one.
+    """
+
     case: Callable[[Any, np.random.Generator, Path], Iterator[tuple[str, ...]]]
 
     def __call__(self, state: Any, generators: dict[int, np.random.Generator], folder: Path) -> Iterator[Outcome]:

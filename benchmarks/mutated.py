@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.invariants import WATCH, Kind, Outcome, Violation, one_by_one, where, wrong_message
+from benchmarks.invariants import WATCH, Kind, OneByOne, Outcome, Violation, where, wrong_message
 from benchmarks.mutators import damaged, damaged_pickle, damaged_table, damaged_tree, damaged_zip, payloads
 
 ROOT = Path(__file__).parents[1]
@@ -612,14 +612,14 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("videos", 110, _videos, _run_videos, batch=100, seconds=_TIME_LIMIT + 4),
-        Kind("kinetics", 120, _kinetics, one_by_one(_kinetics_case)),
-        Kind("folder", 130, _folder, one_by_one(_folder_case)),
-        Kind("ucf_pickle", 100, _ucf, one_by_one(_ucf_pickle_case)),
-        Kind("ucf_split", 32, _ucf, one_by_one(_ucf_split_case)),
-        Kind("ucf_mat", 8, _ucf, one_by_one(_ucf_mat_case)),
-        Kind("config", 220, _configs, one_by_one(_config_case)),
-        Kind("yaml", 80, _yaml, one_by_one(_yaml_case)),
-        Kind("weights", 120, _tiny, one_by_one(_weights_case)),
-        Kind("pickled_weights", 80, _tiny, one_by_one(_pickle_weights_case)),
+        Kind("kinetics", 120, _kinetics, OneByOne(_kinetics_case)),
+        Kind("folder", 130, _folder, OneByOne(_folder_case)),
+        Kind("ucf_pickle", 100, _ucf, OneByOne(_ucf_pickle_case)),
+        Kind("ucf_split", 32, _ucf, OneByOne(_ucf_split_case)),
+        Kind("ucf_mat", 8, _ucf, OneByOne(_ucf_mat_case)),
+        Kind("config", 220, _configs, OneByOne(_config_case)),
+        Kind("yaml", 80, _yaml, OneByOne(_yaml_case)),
+        Kind("weights", 120, _tiny, OneByOne(_weights_case)),
+        Kind("pickled_weights", 80, _tiny, OneByOne(_pickle_weights_case)),
     )
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.invariants import Kind, Violation, one_by_one, run, wrong_message
+from benchmarks.invariants import Kind, OneByOne, Violation, run, wrong_message
 from benchmarks.mutated import KINDS
 from benchmarks.mutators import damaged, payloads
 from swagv.errors import ConfigError, SwagvError
@@ -64,7 +64,7 @@ def _planted(state: None, rng: np.random.Generator, folder: Path):
 
 
 def test_what_breaks_a_rule_is_found():
-    table, broken = run([Kind("planted", 1, _nothing, one_by_one(_planted), seconds=1.0)], 11, seed=0)
+    table, broken = run([Kind("planted", 1, _nothing, OneByOne(_planted), seconds=1.0)], 11, seed=0)
     found = {outcome.index: outcome.problem for _, outcome in broken}
     wanted = {
         1: "KeyError: 'x'",
