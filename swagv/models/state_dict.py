@@ -30,7 +30,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _load_checkpoint(path)
-    except (SafetensorError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+    # AssertionError is what PyTorch raises on a damaged checkpoint of its old format.
+    except (SafetensorError, OSError, RuntimeError, AssertionError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         # Of the advice that PyTorch puts around the reason, to read the file in a way that runs it, nothing is shown.
         said = re.search(r"WeightsUnpickler error: *(.+)", str(error))
         reason = said[1] if said else str(error).splitlines()[0] if str(error) else type(error).__name__
