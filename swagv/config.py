@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -32,7 +33,10 @@ from swagv.runtime import runtime
 
 # A link to workflow/schemas/, so that an installed package has it too.
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
-
+LARGEST = 2**53  # of a number in a configuration: beyond it, floats skip whole numbers
+_MOST_VALUES, _DEEPEST, _LONGEST_KEY = 100_000, 32, 200
+_LONGEST_NAME = 150  # of a file of the results: with suffixes and temporary names it must fit 255 bytes
+_MOST_POINTS = 10_000  # of one grid
 
 # Keys of every dataset; the others are settings of its type.
 _SHARED_KEYS = ("type", "shards", "clips", "geometry", "alpha_for")
@@ -303,6 +307,8 @@ class Evaluation:
         points = []
         for base in given.methods or self.methods:
             for index, grid in enumerate(given.grids or ({},)):
+                if math.prod(map(len, grid.values())) > _MOST_POINTS:
+                    raise ConfigError(f"{what}: a grid has more than {_MOST_POINTS:,} points; take values out")
                 for settings in grid_points(grid):
                     method = self._vary(base, settings, what)
                     methods[method.name] = method
@@ -326,6 +332,9 @@ class Evaluation:
                     varied = _vary_metric(metric, {choice: value}, what)
                     metrics[varied.name] = varied
                     choices.append({"metric": varied.name, "choice": choice, "value": value})
+        long = next((name for name in [*methods, *metrics] if len(name) > _LONGEST_NAME), None)
+        if long:
+            raise ConfigError(f"{what}: {long!r} is too long for the name of a file; name it in the configuration")
         if given.metrics and not metrics:
             raise ConfigError(f"{what}: {', '.join(given.metrics)} needs true boxes, and no evaluated dataset has any")
         if name == "table4" and (given.metrics or given.figure or given.grids):
@@ -401,11 +410,12 @@ def recipes_of(methods: Iterable[Method]) -> dict[str, Method]:
 def load_config(path: Path | str) -> dict[str, Any]:
     """The mapping in a YAML file."""
     path = Path(path)
-    if not path.exists() or path.is_dir():
+    if not os.path.exists(path) or path.is_dir():
         raise ConfigError(f"configuration not found: {path}")
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # Beside its own errors, PyYAML lets through what `2024-99-99`, `!!bool x` and deep nesting make Python raise.
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path} holds a {type(found).__name__}; it must be a mapping of keys to values")
@@ -417,18 +427,48 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _check_keys(value: Any, where: str) -> None:
-    """YAML reads `1:` as a number and `on:` as true; names are text."""
-    for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if not isinstance(key, str):
-            raise ConfigError(f"key {key!r} at {where} is a {type(key).__name__}; put it in quotes")
-        _check_keys(inner, f"{where}.{key}".removeprefix("the top level."))
+def _check_values(config: Mapping[str, Any]) -> None:
+    """Only what JSON has, in numbers that every reader takes: YAML has dates and sets, and values inside themselves."""
+    todo: list[tuple[str, int, Any]] = [("the top level", 0, config)]
+    for where, depth, value in todo:  # which grows meanwhile
+        if len(todo) > _MOST_VALUES or depth > _DEEPEST:
+            what = f"values nested {depth} deep" if depth > _DEEPEST else f"more than {_MOST_VALUES:,} values"
+            raise ConfigError(f"the configuration holds {what}, at {where}; do YAML aliases in it stand in themselves?")
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                # YAML reads `1:` as a number and `on:` as true; names are text.
+                if not isinstance(key, str):
+                    raise ConfigError(f"key {key!r} at {where} is a {type(key).__name__}; put it in quotes")
+                if len(key) > _LONGEST_KEY:
+                    raise ConfigError(
+                        f"key {key!r} at {where} has {len(key)} characters; at most {_LONGEST_KEY} can be"
+                    )
+                todo.append((f"{where}.{key}".removeprefix("the top level."), depth + 1, inner))
+        elif isinstance(value, list | tuple):
+            todo += [(f"{where}.{index}", depth + 1, inner) for index, inner in enumerate(value)]
+        elif isinstance(value, str):
+            if "\0" in value or value != value.encode(errors="replace").decode():
+                raise ConfigError(f"{where} is {value!r}: it holds a character that no file name and no table can hold")
+        elif isinstance(value, int | float):
+            if not in_range(value):
+                raise ConfigError(f"{where} must be a finite number of at most {LARGEST:,}, below zero or above")
+        elif value is not None:
+            raise ConfigError(f"{where} is {value!r}, a {type(value).__name__}; put it in quotes")
+
+
+def in_range(value: float) -> bool:
+    """Whether a number is finite and one of those that JSON, tables and floats hold exactly."""
+    return -LARGEST <= value <= LARGEST
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
 
 
 def _check_schema(config: Mapping[str, Any]) -> None:
-    _check_keys(config, "the top level")
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
-    error = next(iter(sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))), None)
+    _check_values(config)
+    error = next(iter(sorted(_validator().iter_errors(config), key=lambda error: list(map(str, error.path)))), None)
     if error is None:
         return
     where = ".".join(map(str, error.path)) or "the top level"
@@ -472,7 +512,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if options:
         return any(_fits(value, option) for option in options)
     if hint in (int, float):
-        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+        kinds = int if hint is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and in_range(value)
     return isinstance(value, hint) if hint in (str, bool) else True
 
 

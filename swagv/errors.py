@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+_BEGINNING, _END = 1000, 400  # characters of a message that are kept where it is longer
+
 
 class SwagvError(ValueError):
-    """Base of all errors that say what was given, why it cannot work and what to do."""
+    """Base of all errors that say what was given, why it cannot work and what to do.
+
+    Whatever a file puts into a message, it is one line of at most 1,500 characters that a terminal shows as it stands:
+    what cannot be printed is escaped, and of a longer message the middle is left out.
+    """
+
+    def __init__(self, message: str = ""):
+        shown = "".join(map(_printable, _shortened(" ".join(str(message).splitlines()))))
+        super().__init__(_shortened(shown))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _BEGINNING + _END else f"{text[:_BEGINNING]} … {text[-_END:]}"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 class ConfigError(SwagvError):

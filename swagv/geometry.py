@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_LONGEST_SIDE = 16_384  # pixels; one clip of such frames is more than memory holds
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -33,6 +35,8 @@ class Geometry:
         sides = [self.resize] if isinstance(self.resize, int) else list(self.resize)
         if self.crop < 1 or min(sides) < self.crop:
             raise ValueError(f"resize={self.resize}, crop={self.crop}: the crop must be at least 1 and fit the resize")
+        if max(sides) > _LONGEST_SIDE:
+            raise ValueError(f"resize={self.resize}: a side must be at most {_LONGEST_SIDE} pixels")
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Size (height, width) of a frame after the resize and before the crop."""

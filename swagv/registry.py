@@ -65,7 +65,7 @@ def load_object(path: str) -> Any:
     module_name, _, attribute = path.partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: "..module"
         raise ConfigError(
             f"cannot load {path!r}: {error}. Give 'package.module:Object' of an installed package"
         ) from error

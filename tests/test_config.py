@@ -2,6 +2,7 @@ import copy
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import date
 
 import pytest
 
@@ -12,6 +13,12 @@ from swagv.registry import load_object
 from tests.conftest import ROOT
 
 DEMO = load_config(ROOT / "config" / "config.yaml")
+NESTED: list = []
+NESTED.append(NESTED)  # as YAML's `&a [*a]`
+MANY_SETTINGS = {
+    name: [2**52 + 1] for name in ("n_samples", "n_segments", "w_color", "spacing", "kernel_width", "ridge")
+}
+MANY_SETTINGS |= {"seed": [2**53], "n_segments": [20]}
 
 
 def test_demo_is_valid_and_names_what_it_will_build():
@@ -50,6 +57,11 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["methods", "swagv_ig"], {"attribution": 3}, "attribution is 3, a int; it must be str"),
         (["methods", "mine"], {"type": "os.path:join"}, "'os.path:join' is not a swagv Explainer"),
         (["methods", "mine"], {"type": ":join"}, "cannot load ':join'"),
+        (["methods", "mine"], {"type": "..os:join"}, "cannot load '..os:join'"),
+        (["datasets"], {"mine": {"type": "folder", "root": "x" * 300, "shards": 1}}, "dataset folder not found"),
+        (["datasets"], {"k": {"type": "kinetics", "root": ".", "labels": "x" * 300, "shards": 1}}, "videos not found"),
+        (["datasets"], {"u": {"type": "ucf101_24", "root": ".", "annotations": "x" * 300, "shards": 1}}, "not found"),
+        (["models", "c3d"], {"weights": "x" * 300}, "weights of model 'c3d' not found"),
         (["methods", "mine"], {"type": 3}, "at methods.mine.type: 3 is not of type 'string'"),
         (["methods", "mine"], {"type": "swagv.metrics.localisation:Localisation"}, "is not a swagv Explainer"),
         (["models", "mine"], {"type": "os:sep"}, "a ModelCard or a factory of a network is needed"),
@@ -81,6 +93,28 @@ def test_demo_is_valid_and_names_what_it_will_build():
         (["datasets", "demo", "alpha_for"], "demo", "alpha_for is 'demo'; it must name another"),
         (["runtime"], {"device": "gpu"}, "'gpu' does not match"),
         (["models", 3], {}, "key 3 at models is a int; put it in quotes"),
+        (["models", "x\n"], {"type": "c3d_demo"}, "does not match"),  # `$` alone also stands before a last line break
+        (["methods", "x" * 101], {"type": "grad_cam"}, "is too long"),
+        (["methods", "x" * 201], {"type": "grad_cam"}, "has 201 characters; at most 200"),
+        (["runtime"], {"device": "cpu\n"}, "does not match"),
+        (["runtime"], {"time_limit": 1e7}, "greater than the maximum"),
+        (["runtime"], {"time_limit": float("inf")}, "runtime.time_limit must be a finite number"),
+        (["methods", "swagv_ig"], {"w_color": float("nan")}, "methods.swagv_ig.w_color must be a finite number"),
+        (["methods", "swagv_ig"], {"w_color": 10**400}, "methods.swagv_ig.w_color must be a finite number"),
+        (["methods", "swagv_ig"], {"w_color": {"a", "b"}}, "a set; put it in quotes"),
+        (["methods", "swagv_ig"], {"w_color": date(2024, 2, 29)}, "a date; put it in quotes"),
+        (["methods", "swagv_ig"], {"w_color": NESTED}, "values nested 33 deep"),
+        (["methods", "swagv_ig"], {"w_color": [[0] * 400] * 400}, "more than 100,000 values"),
+        (["methods", "swagv_ig"], {"attribution": "a\0b"}, r"is 'a\x00b': it holds a character that no file name"),
+        (["methods", "swagv_ig"], {"attribution": "\ud800"}, r"is '\ud800': it holds a character that no file name"),
+        (["datasets", "demo", "videos"], 10**9, "at most 100,000"),
+        (["datasets", "demo", "geometry"], {"resize": 10**6}, "at most 16384 pixels"),
+        (["experiments", "figure3"], {"grids": [{"n_segments": [*range(1, 10_002)]}]}, "more than 10,000 points"),
+        (
+            ["experiments", "figure3"],
+            {"methods": ["lime3d"], "grids": [MANY_SETTINGS]},
+            "too long for the name of a file",
+        ),
     ],
 )
 def test_mistakes_are_one_clear_error(path, value, message):
@@ -92,6 +126,32 @@ def test_mistakes_are_one_clear_error(path, value, message):
     with pytest.raises(ConfigError) as error:
         Evaluation(config)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 2024-99-99",
+        "a: 0x_",
+        "a: !!bool x",
+        "a: !!timestamp x",
+        "a: " + "[" * 3000,
+        "a: " + "9" * 5000,
+        "a: {[b]: c}",
+    ],
+)
+def test_what_makes_the_yaml_reader_raise_all_kinds_of_errors_is_no_yaml(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"c\.yaml is not YAML: ."):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_no_tag_of_yaml_makes_an_object(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("a: !!python/object/apply:os.system [touch ran]")
+    with pytest.raises(ConfigError, match="is not YAML: could not determine a constructor"):
+        load_config(tmp_path / "c.yaml")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_every_method_of_the_catalogue_is_rebuilt_from_its_settings():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from swagv.datasets.csv_table import read_csv
 from swagv.errors import ConfigError
 
+_PIXELS = 1_000_000  # far beyond any frame, and well within the stores' float32
 BOX_COLUMNS = ["video_id", "frame", "x_min", "y_min", "x_max", "y_max"]
 
 
@@ -25,12 +25,12 @@ def read_boxes(path: Path | str) -> Mapping[str, Mapping[int, tuple[float, ...]]
         try:
             frame = int(row["frame"])
             x_min, y_min, x_max, y_max = corners = tuple(float(row[name]) for name in BOX_COLUMNS[2:])
-            if not (-math.inf < x_min <= x_max < math.inf and -math.inf < y_min <= y_max < math.inf):
+            if not (-_PIXELS < x_min <= x_max < _PIXELS and -_PIXELS < y_min <= y_max < _PIXELS):
                 raise ValueError(f"corners {corners} are no box")
             if frame < 0:
                 raise ValueError(f"frame is {frame}")
         except ValueError as error:
-            need = "need a frame from 0, x_min <= x_max and y_min <= y_max"
+            need = "need a frame from 0, x_min <= x_max, y_min <= y_max, within a million pixels"
             raise ConfigError(f"{path}, line {line}: {error}; {need}") from error
         if boxes.setdefault(row["video_id"], {}).setdefault(frame, corners) != corners:
             raise ConfigError(f"{path}, line {line}: {row['video_id']!r} has another box in frame {frame}")

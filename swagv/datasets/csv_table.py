@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def read_csv(path: Path | str, needed: Sequence[str]) -> Iterator[tuple[int, dic
         If there is no such file, it is not text or not CSV, a needed column is absent, or a row has not as many fields
         as the header.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
         raise ConfigError(f"table not found: {str(path)!r}; it must be a CSV file with columns {','.join(needed)}")
     line = 1
     try:

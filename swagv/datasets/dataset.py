@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,6 @@ class Dataset:
 
 def folder_at(root: str) -> Path:
     """The folder of a dataset's videos; ConfigError if there is none."""
-    if not root or not Path(root).is_dir():
+    if not root or not os.path.isdir(root):  # Path.is_dir raises on a name that is too long
         raise ConfigError(f"dataset folder not found: {root!r}. Set `root` to the folder that holds the videos")
     return Path(root)

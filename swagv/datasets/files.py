@@ -57,7 +57,7 @@ def best_of(candidates: Iterable[Path], root: Path) -> Path:
 
 def token(path: Path) -> str:
     """Changes when the file does, or when images of the folder come or go; `ABSENT` where there is neither."""
-    if not path.exists():
+    if not os.path.exists(path):  # False for a name that is too long, at which Path.exists raises
         return ABSENT
     stat = path.stat()
     size = len(images_in(path)) if path.is_dir() else stat.st_size

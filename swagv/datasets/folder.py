@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,7 +68,7 @@ class FolderDataset(Dataset):
         videos: dict[str, Video] = {}
         for relative, label in self._entries(root):
             path = root / relative
-            video_id = (relative if path.is_dir() else relative.with_suffix("")).as_posix()
+            video_id = (relative if os.path.isdir(path) else relative.with_suffix("")).as_posix()
             if video_id in videos:
                 raise ConfigError(
                     f"two videos have the id {video_id!r}: {videos[video_id].path} and {path}; rename one, or name "

@@ -92,7 +92,7 @@ class KineticsDataset(Dataset):
 
     def _read_labels(self) -> dict[str, str]:
         """Class by video id."""
-        if not Path(self.labels).is_file():
+        if not os.path.isfile(self.labels):
             raise ConfigError(
                 f"list of videos not found: {self.labels!r}. Set `labels` to a CSV table {','.join(_COLUMNS)}"
             )

@@ -14,6 +14,8 @@ from swagv.datasets.dataset import Dataset
 from swagv.datasets.motions import MOTIONS
 from swagv.decode import Probe
 
+_MOST_VIDEOS = 100_000  # of which one seed does not reach into the next
+
 
 @dataclass(frozen=True)
 class RenderedDataset(Dataset):
@@ -27,8 +29,9 @@ class RenderedDataset(Dataset):
     videos: int = 24
 
     def __post_init__(self) -> None:
-        if self.seed < 0 or self.videos < 1:
-            raise ValueError(f"seed={self.seed}, videos={self.videos}: need a seed from 0 and at least 1 video")
+        if self.seed < 0 or not 1 <= self.videos <= _MOST_VIDEOS:
+            need = f"need a seed from 0 and at least 1 video, at most {_MOST_VIDEOS:,}"
+            raise ValueError(f"seed={self.seed}, videos={self.videos}: {need}")
 
     @property
     def has_boxes(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def read_tubes(path: Path | str) -> dict[str, AnnotatedVideo]:
         If the file is no such annotation file.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ConfigError(f"annotations not found: {str(path)!r}; annot_bmvc.mat, finalAnnots.mat or pyannot.pkl")
     if path.suffix == ".mat":
         entries, offset = _mat_entries(path), 1
@@ -122,7 +123,11 @@ def _tube(tube: Any, num_frames: int, offset: int) -> Tube:
     first, end = _whole_number(tube["sf"], "sf") - offset, _whole_number(tube["ef"], "ef")
     if not 0 <= first < end:
         raise ValueError(f"a tube from frame {first} to before frame {end} (0-based)")
-    boxes = np.asarray(tube["boxes"])
+    boxes = tube["boxes"]
+    # A few bytes of a pickle can be a billion numbers: lists in which one list stands many times.
+    if _is_list(boxes) and any(len(row) > 4 or any(map(_is_list, row)) for row in boxes if _is_list(row)):
+        raise ValueError("boxes are lists in lists; (n, 4) numbers are needed")
+    boxes = np.asarray(boxes)
     boxes = boxes[None] if boxes.shape == (4,) else boxes
     if boxes.dtype.kind not in "iuf" or boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes are {boxes.dtype} {boxes.shape}; (n, 4) numbers are needed")
@@ -133,7 +138,13 @@ def _tube(tube: Any, num_frames: int, offset: int) -> Tube:
     return Tube(first, boxes[: max(0, min(end, num_frames) - first)])
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
 def _whole_number(value: Any, what: str) -> int:
+    if _is_list(value) and (len(value) != 1 or _is_list(value[0])):
+        raise ValueError(f"{what} is a list; one whole number is needed")
     array = np.asarray(value)
     if array.size != 1 or array.dtype.kind not in "iuf" or array.item() % 1:
         given = repr(array.item()) if array.size == 1 and array.dtype.kind != "O" else f"{array.dtype} {array.shape}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -81,7 +82,7 @@ class Ucf101_24Dataset(Dataset):
     @cached_property
     def _annotated(self) -> dict[str, AnnotatedVideo]:
         path = Path(self.annotations)
-        return _tubes_in(path, path.stat().st_mtime_ns if path.is_file() else 0)
+        return _tubes_in(path, path.stat().st_mtime_ns if os.path.isfile(path) else 0)
 
     def list_videos(self) -> list[Video]:
         """The videos of the split that are annotated and pass the filters, by name. No video is opened.
@@ -170,7 +171,7 @@ class Ucf101_24Dataset(Dataset):
     def _split_names(self) -> list[str]:
         if not self.split:
             return list(self._annotated)
-        if not Path(self.split).is_file():
+        if not os.path.isfile(self.split):
             raise ConfigError(f"split list not found: {self.split!r}; set `split` to testlist01.txt or trainlist01.txt")
         # trainlist01.txt gives the number of the class after the name.
         lines = Path(self.split).read_text(encoding="utf-8", errors="replace").split("\n")

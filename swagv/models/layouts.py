@@ -23,6 +23,7 @@ from swagv.models.state_dict import check_fit, read_state_dict
 from swagv.publish import publish
 from swagv.registry import did_you_mean
 
+_MOST_CLASSES = 100_000
 LEFT_OVER = "_momentum"  # what an optimiser leaves beside the weights
 
 
@@ -103,6 +104,8 @@ def _convert(
     """Our state dict, and the number of left-overs."""
     card = load_card(layout.model)
     classes = _number_of_classes(layout, found) or len(card.categories)
+    if classes > _MOST_CLASSES:  # a name, or a tensor of one number that says to be long
+        raise ConfigError(f"{what}: it has {classes} classes; at most {_MOST_CLASSES:,} can be")
     categories = tuple(str(index) for index in range(classes))
     with torch.device("meta"):  # shapes are all that is needed
         network = make_network(replace(card, categories=categories, arguments={**card.arguments, **arguments}))
@@ -138,13 +141,13 @@ def _read_caffe2(path: Path) -> dict[str, Tensor]:
         found = load_numpy_pickle(file, str(path))
     if not isinstance(found.get("blobs"), dict):
         raise ConfigError(f"{path} has no 'blobs'; it is not a Caffe2 pickle of VMZ")
-    return _tensors(flatten(found["blobs"]))
+    return _tensors(flatten(found["blobs"], str(path)))
 
 
 def _read_flax(path: Path) -> dict[str, Tensor]:
     """Kernels (D,H,W,in,out) become (out,in,D,H,W), statistics (1,1,1,1,C) become (C,)."""
     with path.open("rb") as file:
-        tensors = _tensors(flatten(load_numpy_pickle(file, str(path))))
+        tensors = _tensors(flatten(load_numpy_pickle(file, str(path)), str(path)))
     return {
         name: value.permute(4, 3, 0, 1, 2).contiguous()
         if name.endswith("/kernel") and value.ndim == 5

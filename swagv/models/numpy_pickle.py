@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ from swagv.errors import ConfigError
 # What a damaged or hostile pickle makes the unpickler raise.
 DAMAGE = (
     pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError, OverflowError, MemoryError,
+    struct.error,
 )  # fmt: skip
 _PLAIN = "biufcSU"  # kinds of types whose bytes mean nothing but numbers and text
 
@@ -43,8 +45,8 @@ class _Dtype:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         order = state[1]
-        if order not in ("<", ">", "|", "="):
-            raise ConfigError(f"it holds an array of byte order {order!r}")
+        if order not in ("<", "|", "="):  # ">" is likelier damage than a file of the processors that wrote it so
+            raise ConfigError(f"it holds an array of byte order {order!r}; little-endian ones are read")
         self.plain = self.plain.newbyteorder(order)
 
 
@@ -127,21 +129,35 @@ def load_numpy_pickle(file: BinaryIO, what: str) -> dict[str, Any]:
     return found
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
+def flatten(tree: dict[str, Any], what: str) -> dict[str, np.ndarray]:
     """Nested dicts of arrays as one dict; names joined by ``/``.
+
+    Parameters
+    ----------
+    what
+        The file, for messages.
 
     Raises
     ------
     ConfigError
-        If a leaf is not a numeric array.
+        If a leaf is not an array of floats, a name is no text, or a dict stands in two places or in itself.
     """
     flat: dict[str, np.ndarray] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{name}/")
-        elif isinstance(value, np.ndarray | np.number) and value.dtype.kind in "fiu":
-            flat[name] = np.asarray(value)
-        else:
-            raise ConfigError(f"{name} is a {type(value).__name__}; a numeric array is needed")
+    todo, seen = [("", tree)], {id(tree)}
+    while todo:
+        prefix, node = todo.pop(0)
+        for key, value in node.items():
+            name = f"{prefix}{key}" if isinstance(key, str) else None
+            if name is None or name in flat:
+                raise ConfigError(f"{what}: {key!r} is no name of an array, or the name of two")
+            if isinstance(value, dict):
+                if id(value) in seen:
+                    raise ConfigError(f"{what}: {name} stands in two places")
+                seen.add(id(value))
+                todo.append((f"{name}/", value))
+            elif isinstance(value, np.ndarray | np.number) and value.dtype.kind == "f":
+                flat[name] = np.asarray(value)
+            else:
+                kind = f"array of {value.dtype}" if isinstance(value, np.ndarray | np.number) else type(value).__name__
+                raise ConfigError(f"{what}: {name} is a {kind}; a numeric array is needed, of floats")
     return flat

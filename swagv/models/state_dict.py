@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,8 +30,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _load_checkpoint(path)
-    except (SafetensorError, OSError, RuntimeError, *DAMAGE) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # AssertionError is what PyTorch raises on a damaged checkpoint of its old format.
+    except (SafetensorError, OSError, RuntimeError, AssertionError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+        # Of the advice that PyTorch puts around the reason, to read the file in a way that runs it, nothing is shown.
+        said = re.search(r"WeightsUnpickler error: *(.+)", str(error))
+        reason = said[1] if said else str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"{path} is not a file of weights ({reason}). Give a safetensors or state-dict file"
         ) from error
@@ -38,18 +45,26 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def _load_checkpoint(path: Path) -> object:
     """A checkpoint's state dict; the unpickler accepts tensors and plain containers alone."""
+    if zipfile.is_zipfile(path):  # whose checksums PyTorch does not look at
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise pickle.UnpicklingError(f"{damaged} in it is damaged: its checksum does not hold")
     state = torch.load(path, map_location="cpu", weights_only=True)
     return state.get("state_dict", state) if isinstance(state, dict) else state
 
 
 def check_fit(what: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Raise `ConfigError`, naming each key that is missing, unexpected or of another shape.
+    """Raise `ConfigError`, naming each key that is missing, unexpected, of another shape or type, or not finite.
+
+    Floats of any width go for floats. What a file calls whole numbers may be the bytes of floats.
 
     Parameters
     ----------
     what
         Start of the message: which file does not fit which network.
     """
+    same = [key for key in sorted(expected.keys() & found.keys()) if found[key].shape == expected[key].shape]
     problems = {
         "missing": sorted(expected.keys() - found.keys()),
         "unexpected": sorted(found.keys() - expected.keys()),
@@ -58,6 +73,12 @@ def check_fit(what: str, found: Mapping[str, Tensor], expected: Mapping[str, Ten
             for key in expected.keys() & found.keys()
             if found[key].shape != expected[key].shape
         ),
+        "of another type": [
+            f"{key} {found[key].dtype} for {expected[key].dtype}"
+            for key in same
+            if found[key].is_floating_point() != expected[key].is_floating_point()
+        ],
+        "not finite": [key for key in same if not found[key].isfinite().all()],
     }
     told = [f"{len(keys)} {problem} ({_listed(keys)})" for problem, keys in problems.items() if keys]
     if told:

@@ -39,7 +39,7 @@ def find_weights(name: str, card: ModelCard, weights: str | Path | None) -> Path
     if card.torchvision and re.fullmatch(r"[A-Z][A-Z0-9_]*", str(weights)):
         return f"{card.torchvision.partition('.')[0]}.{weights}"
     path = Path(weights)
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises on a name that is too long
         raise ConfigError(f"weights of model {name!r} not found: {path}. Give weights: a safetensors or .pth file")
     return path
 

@@ -31,6 +31,12 @@ def test_labels_table_with_a_byte_order_mark_and_an_absent_video(root):
     ]  # fmt: skip
 
 
+def test_a_listed_name_that_no_disk_can_hold_is_an_absent_video(root):
+    (root / "l.csv").write_text(f"path,label\nrun/a.mp4,x\n{'y' * 300}.mp4,x\n")
+    videos = FolderDataset(root=str(root), labels=str(root / "l.csv")).list_videos()
+    assert [video.token == "absent" for video in videos] == [False, True]
+
+
 @pytest.fixture
 def frames(root):
     """Folders of images beside the videos: one of three frames, a single image, and pictures beside a video."""
@@ -131,7 +137,7 @@ def test_boxes_by_video_and_frame_and_a_bad_line(tmp_path):
     path.write_text(path.read_text() + "v,4,1,2,30\n")
     with pytest.raises(ConfigError, match="line 3"):
         read_boxes(path)
-    for corners in ("30,2,1,40", "1,40,30,2", "nan,2,30,40", "1,2,inf,40"):
+    for corners in ("30,2,1,40", "1,40,30,2", "nan,2,30,40", "1,2,inf,40", "1,2,30,1e300"):
         path.write_text(f"video_id,frame,x_min,y_min,x_max,y_max\nv,3,{corners}\n")
         with pytest.raises(ConfigError, match=r"line 2: corners .* are no box; need a frame from 0, x_min <= x_max"):
             read_boxes(path)

@@ -10,6 +10,9 @@ from swagv.errors import ConfigError
 
 NAME = "Biking/v_Biking_g01_c01"
 BOXES = np.tile(np.array([200, 100, 90, 80], np.uint8), (20, 1))  # 200 + 90 does not fit 8 bits
+BILLION: list = [1] * 10  # of ones, in few bytes of a pickle
+for _ in range(8):
+    BILLION = [BILLION] * 10
 
 
 def entry(**changed):
@@ -65,6 +68,9 @@ def test_a_tube_ends_where_the_video_and_its_boxes_end(tmp_path):
         ({"boxes": BOXES + 1j}, "numbers are needed"),
         ({"boxes": BOXES > 0}, "bool"),
         ({"boxes": [[1, 2, 3, 4], [1, 2]]}, "inhomogeneous"),
+        ({"boxes": [[[1, 2, 3, 4]]]}, "lists in lists"),
+        ({"boxes": BILLION}, "lists in lists"),
+        ({"sf": BILLION}, "sf is a list; one whole number"),
         ({"sf": -1}, "from frame -1"),
         ({"sf": 2.5}, "sf is 2.5; one whole number"),
         ({"sf": np.array([1, 2])}, "one whole number"),

@@ -138,6 +138,12 @@ def test_every_misfit_is_named(tmp_path):
     assert not (tmp_path / "o.safetensors").exists()
 
 
+def test_a_name_cannot_ask_for_any_number_of_classes(tmp_path):
+    path = _write(tmp_path / "w.pkl", {"blobs": {"last_out_L999999999_b": np.zeros(2, np.float32)}})
+    with pytest.raises(ConfigError, match="it has 999999999 classes; at most 100,000"):
+        convert_weights("vmz-c3d", path, tmp_path / "o.safetensors")
+
+
 def test_common_pytorch_layout_of_i3d(tmp_path):
     network = _randomised(I3D(num_classes=7))
     state = network.state_dict()
