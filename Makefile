@@ -1,6 +1,7 @@
 # make demo   install what is locked, run the embedded demo, say where the report is
 # make test   the same set-up, linters, then the whole test suite, its two halves side by side
-# make test-slurm   the workflow through a real SLURM of one node, which it installs and starts: Debian, root, half an hour
+# make test-slurm   the workflow through a real SLURM of one node, which it installs and starts (Debian, root):
+#                   half an hour; ONLY=first is its first test, half a minute
 PYTHON ?= python3
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
@@ -25,7 +26,7 @@ test-workflow: .venv/.installed-test
 	$(RUN) python -m pytest -m workflow
 
 test-slurm: .venv/.installed-test
-	$(RUN) python -m pytest -m slurm
+	$(RUN) python -m pytest -rs -m slurm -k "$(ONLY)"
 
 lint: .venv/.installed-test
 	$(RUN) ruff check .

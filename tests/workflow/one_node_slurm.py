@@ -169,8 +169,11 @@ PartitionName=gpu Nodes={host} MaxTime=INFINITE DefMemPerCPU=500 State=UP
 """)
 
     def _start(self, *command: str) -> None:
-        if self._pid(command[0]) is None:
-            subprocess.run(command, env=os.environ | self.environment, check=True, capture_output=True)
+        if self._pid(command[0]) is not None:
+            return
+        done = subprocess.run(command, env=os.environ | self.environment, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise Unavailable(f"{command[0]} does not start: {done.stderr.strip()[-300:]}")
 
     def _pid_file(self, name: str) -> Path:
         return self.folder / f"{name}.pid"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swagv.tables import read_table
 from tests.workflow.one_node_slurm import OneNodeSlurm, Unavailable
 from tests.workflow.project import CONFIG, Project, assert_same
 
@@ -76,6 +77,20 @@ class Watched:
         """Wait for it, `within` seconds."""
         output = self.process.communicate(timeout=within)[0]
         assert self.process.returncode == 0, output
+
+
+def test_the_first_stages_one_of_them_cancelled(cluster, tmp_path):
+    """The short one, for every check of the project."""
+    other = Project(tmp_path / "slurm")
+    other.configure(CONFIG)
+    run = Watched(cluster, other.start("--until", "predict", how=ON_SLURM, more=cluster.environment))
+    cluster.ask("scancel", run.wait_for("decode", "RUNNING"))
+    run.end()
+    ends = {rule: sorted(run.jobs(rule).values()) for rule in ("render", "plan", "decode", "predict")}
+    done = ["COMPLETED"]
+    assert ends == {"render": done, "plan": done, "decode": ["CANCELLED", *done], "predict": done}
+    rows = read_table(other.folder / "results/tiny/c3d_demo/predictions/0000.parquet")
+    assert rows.status.tolist() == ["ok"] * 3
 
 
 def test_jobs_that_are_cancelled_starved_stopped_or_kept_waiting_end_in_the_same_tables(cluster, local, tmp_path):
