@@ -7,11 +7,13 @@ explanations of a demo network.
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numcodecs import Blosc
 
 from benchmarks.clips import rendered_frames
 from benchmarks.measure import parser, write
@@ -24,6 +26,13 @@ from swagv.methods.swagv import SwagV
 from swagv.models.build import build_model
 from swagv.pooling import supervoxel_means
 from swagv.stores import create_store
+
+SHUFFLES = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
+CODECS = [
+    (name, level, shuffle)
+    for name, level in (("zstd", 3), ("zstd", 1), ("zstd", 7), ("lz4", 5))
+    for shuffle in SHUFFLES
+]
 
 
 def real_frames(videos: list[Path]) -> np.ndarray:
@@ -78,6 +87,34 @@ def table(frames: np.ndarray, model_name: str) -> pd.DataFrame:
     return pd.DataFrame([(kind, *both) for kind, both in kinds.items()], columns=columns).assign(clips=len(frames))
 
 
+def codecs(frames: np.ndarray, model_name: str) -> pd.DataFrame:
+    """Bytes of a voxel and MB/s of each codec, in chunks of one clip as the stores have them."""
+    model = build_model(model_name)
+    clips = model.preprocess(frames)
+    target = torch.zeros(len(frames), dtype=torch.int64)
+    names = [f"clip {place}" for place in range(len(frames))]
+    _, labels = SwagV().with_labels(model, clips, target, names)
+    gradients = explainer_of("guided_backprop", "guided_backprop", {})(model, clips, target, names).numpy()
+    rows = []
+    for kind, array in {
+        "frames": frames,
+        "labels": np.stack(labels).astype(np.uint16),
+        "attribution": gradients,
+    }.items():
+        for cname, level, shuffle in CODECS:
+            codec = Blosc(cname=cname, clevel=level, shuffle=SHUFFLES[shuffle])
+            start = time.perf_counter()
+            packed = [codec.encode(np.ascontiguousarray(one)) for one in array]
+            between = time.perf_counter()
+            for one in packed:
+                codec.decode(one)
+            end, megabytes = time.perf_counter(), array.nbytes / 1e6
+            size = sum(map(len, packed)) / np.prod(frames.shape[:4])
+            speed = {"write_MB_s": megabytes / (between - start), "read_MB_s": megabytes / (end - between)}
+            rows.append({"store": kind, "codec": f"{cname} {level} {shuffle}", "bytes_a_voxel": size} | speed)
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     """Print the table and keep it."""
     options = parser(__doc__)
@@ -88,6 +125,8 @@ def main() -> None:
     if given.videos:
         tables.append(table(real_frames(given.videos), given.model).assign(videos="real"))
     write("disk", pd.concat(tables), given.out)
+    frames = real_frames(given.videos) if given.videos else rendered_frames(24)
+    write("codecs", codecs(frames, given.model), given.out and given.out.with_name("codecs.csv"))
 
 
 if __name__ == "__main__":

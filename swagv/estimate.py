@@ -508,7 +508,7 @@ class _Costs:
 
 def stored_as(method: Method) -> str:
     """The kind of `BYTES_A_VOXEL` that a method's explanations are."""
-    network = "layer map" if isinstance(method.explainer, LayerMap) else "attribution"
+    network = "layer map" if type(method.explainer).__call__ is LayerMap.__call__ else "attribution"
     return network if method.kind == "network" else method.kind
 
 

@@ -19,7 +19,7 @@ A store that another one refers to is named by its path from there, and by the d
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,22 @@ class Explanations:
     def __init__(self, path: Path | str):
         self.store = open_store(path)
         self._layout = self.store.attrs.get("layout", "dense")
-        self._of = _referred(Path(path), self.store.attrs["of"]) if "of" in self.store.attrs else None
+        self._of = _referred(Path(path), self.store) if "of" in self.store.attrs else None
         if self._layout == "control":
             method = self.store.attrs["spec"]["method"]
             self._control = load_object(method["object"])(**method["settings"])
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """Attribution (T,H,W) float32 of a clip whose status is ok, as the method gave it."""
+        """Attribution (T,H,W) float32 of a clip, as the method gave it.
+
+        Raises
+        ------
+        SwagvError
+            If the clip has none: its status is not ok.
+        """
+        status = self.store.attrs["status"][index]
+        if status != "ok":
+            raise SwagvError(f"clip {self.store.attrs['clip_ids'][index]} has no explanation: {status}")
         return {
             "dense": lambda: self.store["attribution"][index],
             "layer": lambda: self._upsampled(index),
@@ -72,7 +81,7 @@ class Explanations:
     def _upsampled(self, index: int) -> np.ndarray:
         import torch
 
-        from swagv.methods.layer_maps import upsample
+        from swagv.upsampling import upsample
 
         low = torch.from_numpy(self.store["layer_map"][index][None])
         return upsample(low, tuple(self.store.attrs["shape"]), self.store.attrs["upsampling"])[0].numpy()
@@ -83,8 +92,10 @@ def refer_to(path: Path | str, group: zarr.Group, out: Path | str) -> dict[str, 
     return {"of": {"path": os.path.relpath(path, Path(out).parent), "digests": group.attrs["digests"]}}
 
 
-def _referred(path: Path, of: Mapping[str, Any]) -> zarr.Group:
+def _referred(path: Path, group: zarr.Group) -> zarr.Group:
+    of = group.attrs["of"]
     found = open_store(Path(os.path.normpath(path.parent / of["path"])))
-    if found.attrs["digests"] != of["digests"]:
+    same_clips = found.attrs["clip_ids"] == group.attrs["clip_ids"]
+    if not same_clips or found.attrs.get("digests") != of["digests"]:
         raise SwagvError(f"{path} was made from other contents of {of['path']}. Run the workflow again")
     return found

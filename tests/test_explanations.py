@@ -10,6 +10,7 @@ from swagv.datasets.rendering import render_video
 from swagv.errors import SwagvError
 from swagv.explanations import Explanations
 from swagv.geometry import Geometry
+from swagv.methods.grad_cam import GradCam
 from swagv.registry import load_object
 from swagv.slic import slic_supervoxels_of
 from swagv.stages.explain import explain
@@ -60,13 +61,15 @@ def explained(model, frames, spec, index):
     return explainer(model, clips, torch.tensor([TARGETS[index]] * 2), [IDS[index]] * 2)[0].numpy()
 
 
-def assert_maps(found, expected, size=None):
-    """Of the clips that are ok, to the last bit; `size` is the number of bytes a clip that the store may have."""
+def assert_maps(found, expected):
+    """Of the clips that are ok, to the last bit."""
     assert found.store.attrs["status"] == ["ok", "unreadable", "ok"]
     for index in (0, 2):
         assert found[index].dtype == np.float32
         np.testing.assert_array_equal(found[index], expected(index))
     np.testing.assert_array_equal(found.rows([0, 2]), np.stack([expected(0), expected(2)]))
+    with pytest.raises(SwagvError, match="clip v1@000000 has no explanation: unreadable"):
+        found[1]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,25 @@ def test_methods_that_run_the_network(shard, demo_models, demo_spec, spec, tmp_p
     model.network.to(memory_format=model.memory_format)
     assert_maps(Explanations(out), lambda index: explained(model, frames, spec, index))
     assert ("layer_map" in open_store(out)) == ("input_x" not in spec["object"])
+
+
+class Doubled(GradCam):
+    """Does more than to upsample."""
+
+    def __call__(self, model, clips, target, clip_ids=None):
+        return 2 * super().__call__(model, clips, target)
+
+
+def test_a_layer_map_that_is_more_than_upsampled_is_kept_as_it_comes(
+    shard, demo_models, demo_spec, tmp_path, monkeypatch
+):
+    folder, frames = shard
+    spec, out = method("grad_cam"), tmp_path / "maps.zarr"
+    monkeypatch.setattr("swagv.stages.explain.load_object", lambda path: Doubled)
+    explain(folder / "clips.zarr", folder / "predictions.parquet", out, {"method": spec, "model": demo_spec}, RUNTIME)
+    model = demo_models["r2plus1d_demo"]
+    model.network.to(memory_format=model.memory_format)
+    assert_maps(Explanations(out), lambda index: 2 * explained(model, frames, spec, index))
 
 
 @pytest.mark.parametrize("name", ["centre", "random", "full_frame"])

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swagv.methods.explainer import Explainer
+from swagv.upsampling import UPSAMPLINGS, upsample
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from swagv.models.classifier import VideoClassifier
-
-UPSAMPLINGS = ("trilinear", "scipy_cubic")
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,3 @@ def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Ten
 def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:
     """sum_k w_k A_k of weights N,K and activations N,K,t,h,w (or any other rank)."""
     return (weight[(...,) + (None,) * (activation.ndim - 2)] * activation).sum(1)
-
-
-def upsample(maps: Tensor, size: tuple[int, ...], how: str = "trilinear") -> Tensor:
-    """Maps N,t,h,w to N,T,H,W float32; `how` as in `LayerMap`."""
-    import numpy as np
-    import torch
-    from scipy import ndimage
-
-    maps = maps.float()
-    if how == "trilinear":
-        return torch.nn.functional.interpolate(maps[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
-    zoom = [new / old for new, old in zip(size, maps.shape[1:], strict=True)]
-    return torch.from_numpy(np.stack([ndimage.zoom(one, zoom, order=3) for one in maps.cpu().numpy()])).to(maps.device)

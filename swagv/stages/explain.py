@@ -34,8 +34,8 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
     good = [index for index, row in enumerate(rows) if row["status"] == "ok"]
     groups = in_groups(good, together(device))
     name, layout, run = "attribution", {}, method
-    if isinstance(method, LayerMap):
-        shape = store["frames"].shape[1:4]
+    if isinstance(method, LayerMap) and type(method).__call__ is LayerMap.__call__:
+        shape = store["frames"].shape[1], model.crop, model.crop
         name, layout = "layer_map", {"layout": "layer", "upsampling": method.upsampling, "shape": shape}
 
         def run(model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str]) -> Tensor:

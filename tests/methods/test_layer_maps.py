@@ -5,8 +5,8 @@ from scipy import ndimage
 
 from swagv.errors import NotApplicable
 from swagv.methods.grad_cam import GradCam, GradCamPP
-from swagv.methods.layer_maps import upsample
 from swagv.methods.saliency_tubes import SaliencyTubes
+from swagv.upsampling import upsample
 
 BLANK, TARGET = torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0)), torch.tensor([0])
 
