@@ -2,8 +2,7 @@
 
 `python -m benchmarks.full_plan`. 18,362 Kinetics-400 videos of one clip, 10,704 clips with boxes as of UCF101-24 and
 240 videos for its threshold, two networks, thirteen methods, every table and figure. A plan looks at lists and at the
-names of files, so that empty ones do.
-Linux only.
+names of files, so that empty ones do. Then what it will cost, of Tables 2 and 3, as `swagv estimate` says. Linux only.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import pandas as pd
 import yaml
 
 from benchmarks.measure import parser, write
+from swagv.estimate import as_text, estimate
 
 ROOT = Path(__file__).parents[1]
 CLIPS = {"kinetics400": 18_362, "ucf101_24": 10_704, "ucf101_24_train": 240}
@@ -92,14 +92,21 @@ def planned(folder: Path, targets: tuple[str, ...]) -> dict[str, float]:
 
 def main() -> None:
     """Print the table and keep it."""
-    given = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument("--tflops", type=float, help="peak of a device that is not here, as of `swagv estimate`")
+    options.add_argument("--utilisation", type=float, default=0.5, help="share of it that is reached: an assumption")
+    options.add_argument("--devices", type=int, default=1)
+    given = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         weights = folder / "w.safetensors"
         weights.touch()
-        (folder / "config.yaml").write_text(yaml.safe_dump(configuration(write_lists(folder, CLIPS), weights)))
+        config = configuration(write_lists(folder, CLIPS), weights)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
         rows = [{"plan": plan} | planned(folder, targets) for plan, targets in PLANS.items()]
+        cost = estimate(config, tflops=given.tflops, utilisation=given.utilisation)
     write("full_plan", pd.DataFrame(rows), given.out)
+    print(f"\n{as_text(cost, given.devices)}")
 
 
 if __name__ == "__main__":
