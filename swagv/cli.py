@@ -285,17 +285,24 @@ def _estimate(given: argparse.Namespace) -> int:
 
 
 def _verify(given: argparse.Namespace) -> int:
-    from swagv.verify import damaged, published, remove
+    from swagv.verify import published, remove, verify
 
     if not given.results.is_dir():
         raise ConfigError(f"{given.results} is not a folder; give that of the results")
-    files, found = len(published(given.results)), list(damaged(given.results))
-    for path, reason in found:
-        print(f"{path}: {reason}")
-        if given.remove:
-            remove(path)
-    print(f"{files} stores and tables, {len(found)} damaged{' and removed' if found and given.remove else ''}")
-    return int(bool(found) and not given.remove)
+    locks = given.results.absolute().parent / ".snakemake" / "locks"
+    if given.remove and locks.is_dir() and any(locks.iterdir()):
+        raise ConfigError(
+            f"Snakemake runs here, or was killed: {locks}. End it, or `snakemake --unlock`, before --remove"
+        )
+    files, damaged, unread = len(published(given.results)), 0, 0
+    for found in verify(given.results):
+        damaged, unread = damaged + found.damaged, unread + (not found.damaged)
+        print(f"{found.path}: {'' if found.damaged else 'could not be read: '}{found.reason}")
+        for copy in remove(found.path) if given.remove and found.damaged else ():
+            print(f"{found.path}: was a link to {copy}, which stays; remove that too")
+    also = f", {unread} that could not be read" if unread else ""
+    print(f"{files} stores and tables, {damaged} damaged{' and removed' if damaged and given.remove else ''}{also}")
+    return int(bool(unread or (damaged and not given.remove)))
 
 
 def _fetch_weights(given: argparse.Namespace) -> int:

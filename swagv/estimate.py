@@ -28,7 +28,6 @@ from swagv.clips import ABSENT
 from swagv.config import Dataset, Evaluation, Method, Metric, gradients_of, recipes_of
 from swagv.errors import ConfigError, NotApplicable
 from swagv.forward_passes import Passes, in_batches
-from swagv.methods.layer_maps import LayerMap
 from swagv.metrics import needs_network
 from swagv.outputs import Outputs
 from swagv.registry import load_object
@@ -508,7 +507,7 @@ class _Costs:
 
 def stored_as(method: Method) -> str:
     """The kind of `BYTES_A_VOXEL` that a method's explanations are."""
-    network = "layer map" if type(method.explainer).__call__ is LayerMap.__call__ else "attribution"
+    network = "layer map" if method.explainer.layout() else "attribution"
     return network if method.kind == "network" else method.kind
 
 

@@ -20,15 +20,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 
 from swagv.errors import SwagvError
+from swagv.methods.controls import Control
 from swagv.registry import load_object
 from swagv.stores import open_store
+
+LAYOUTS = ("dense", "layer", "supervoxels", "pixels", "control")
 
 
 class Explanations:
@@ -48,10 +51,9 @@ class Explanations:
     def __init__(self, path: Path | str):
         self.store = open_store(path)
         self._layout = self.store.attrs.get("layout", "dense")
+        if self._layout not in LAYOUTS:
+            raise SwagvError(f"{path}: no layout {self._layout!r}. It was written by another version of swagv")
         self._of = _referred(Path(path), self.store) if "of" in self.store.attrs else None
-        if self._layout == "control":
-            method = self.store.attrs["spec"]["method"]
-            self._control = load_object(method["object"])(**method["settings"])
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Attribution (T,H,W) float32 of a clip, as the method gave it.
@@ -74,6 +76,14 @@ class Explanations:
             ),
         }[self._layout]()
 
+    @cached_property
+    def _control(self) -> Control:
+        named = self.store.attrs["spec"]["method"]
+        made = load_object(named["object"])
+        if not (isinstance(made, type) and issubclass(made, Control)):  # before it is called: a file names it
+            raise SwagvError(f"{self.store.store}: {named['object']} is no control")
+        return made(**named["settings"])
+
     def rows(self, indices: Sequence[int]) -> np.ndarray:
         """Attributions (n,T,H,W) of several clips."""
         return np.stack([self[index] for index in indices])
@@ -85,11 +95,6 @@ class Explanations:
 
         low = torch.from_numpy(self.store["layer_map"][index][None])
         return upsample(low, tuple(self.store.attrs["shape"]), self.store.attrs["upsampling"])[0].numpy()
-
-
-def refer_to(path: Path | str, group: zarr.Group, out: Path | str) -> dict[str, Any]:
-    """Attributes by which the store at `out` finds the one at `path` again, wherever both are moved."""
-    return {"of": {"path": os.path.relpath(path, Path(out).parent), "digests": group.attrs["digests"]}}
 
 
 def _referred(path: Path, group: zarr.Group) -> zarr.Group:

@@ -11,15 +11,20 @@ from pathlib import Path
 
 
 @contextmanager
-def publish(out: Path | str) -> Iterator[Path]:
+def publish(out: Path | str, replace: bool = True) -> Iterator[Path]:
     """A temporary sibling of `out`, renamed to it when the block ends well and removed when it does not.
 
     Left-overs of killed writers of the same output are swept first. Works for files and folders.
 
+    Parameters
+    ----------
+    replace
+        Whether a file may take the place of another one; a folder never does, unless that is empty.
+
     Raises
     ------
     FileExistsError
-        If a folder appeared at `out` meanwhile: a second writer fails instead of mixing.
+        If something is at `out` that may not be replaced: of two writers the slower one fails.
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -33,9 +38,19 @@ def publish(out: Path | str) -> Iterator[Path]:
         if out.is_dir():
             raise FileExistsError(f"{out} was written by another process meanwhile")
         _sync(partial)
-        os.replace(partial, out)
+        if replace or partial.is_dir():
+            os.replace(partial, out)
+        else:
+            _name_once(partial, out)
     finally:
         _remove(partial)
+
+
+def _name_once(partial: Path, out: Path) -> None:
+    try:
+        os.link(partial, out)  # which, unlike renaming, replaces nothing
+    except FileExistsError as error:
+        raise FileExistsError(f"{out} was written by another process meanwhile") from error
 
 
 def _remove(path: Path) -> None:

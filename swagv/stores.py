@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -72,7 +74,7 @@ class StoreWriter:
         self._digests[name] = digest.hexdigest()
 
     def finish(self, attributes: dict[str, Any]) -> None:
-        """Write the attributes, the SHA-256 of every array among them; `complete` stands last.
+        """Write the attributes, SHA-256 of every array and of themselves among them; `complete` stands last.
 
         Raises
         ------
@@ -84,6 +86,7 @@ class StoreWriter:
             raise SwagvError(f"{self._group.store}: another process removed {', '.join(lost)} while it was written")
         own = {"clip_ids": self._clip_ids, "status": self.status, "digests": self._digests}
         self._group.attrs.update(own | attributes)
+        self._group.attrs["digest"] = _digest(self._group)
         self._group.attrs["complete"] = True
 
 
@@ -110,7 +113,24 @@ def open_store(path: Path | str) -> zarr.Group:
         raise SwagvError(f"no zarr store at {path}: {error}") from error
     if group.attrs.get("complete") is not True:
         raise SwagvError(f"{path} is not complete. Delete it and run the workflow again")
+    attrs = group.attrs
+    whole = attrs.get("digest", "") in ("", _digest(group)) and set(attrs.get("digests", ())) <= set(group)
+    # What is missing of an array would read as zeros.
+    if not whole or any(array.nchunks_initialized < array.nchunks for _, array in group.arrays()):
+        raise SwagvError(f"{path} is damaged. Delete it and run the workflow again")
     return group
+
+
+def _digest(group: zarr.Group) -> str:
+    """Of everything that a store says of itself but its arrays' elements."""
+    said = {name: value for name, value in group.attrs.items() if name not in ("digest", "complete")}
+    shapes = {name: [array.shape, str(array.dtype)] for name, array in group.arrays()}
+    return hashlib.sha256(json.dumps([said, shapes], sort_keys=True).encode()).hexdigest()
+
+
+def refer_to(path: Path | str, group: zarr.Group, out: Path | str) -> dict[str, Any]:
+    """Attributes by which the store at `out` finds the one at `path` again, wherever both are moved."""
+    return {"of": {"path": os.path.relpath(path, Path(out).parent), "digests": group.attrs["digests"]}}
 
 
 def ok_rows(*groups: zarr.Group) -> tuple[list[str], list[int]]:

@@ -85,11 +85,17 @@ def insertion_deletion_schema(steps: int) -> pa.Schema:
 
 
 def write_table(path: Path | str, rows: list[dict[str, Any]], schema: pa.Schema, provenance: Mapping[str, Any]) -> None:
-    """Write rows (missing keys become nulls) atomically, with `provenance` as JSON under the metadata key `swagv`."""
+    """Write rows (missing keys become nulls) atomically, with `provenance` as JSON under the metadata key `swagv`.
+
+    Raises
+    ------
+    FileExistsError
+        If the table is there: Snakemake removes that of an earlier run, so that it is another process's.
+    """
     table = pa.Table.from_pylist(rows, schema=schema)
     said = json.dumps(provenance, sort_keys=True)
     table = table.replace_schema_metadata({"swagv": said, "digest": _digest(table, said)})
-    with publish(path) as partial:
+    with publish(path, replace=False) as partial:
         pq.write_table(table, partial, compression="zstd")
 
 

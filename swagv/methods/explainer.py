@@ -38,6 +38,10 @@ class Explainer:
         """Passes of the network that calling it takes for each clip of `shape` (T,H,W); None where it does not say."""
         return None
 
+    def layout(self) -> dict[str, str]:
+        """How its maps are stored, as the attributes of `swagv.explanations`; nothing for the maps themselves."""
+        return {}
+
     def check(self, model: VideoClassifier) -> None:
         """Raise `swagv.errors.NotApplicable` where no clip of this model can be explained, whatever it shows."""
 

@@ -42,6 +42,11 @@ class LayerMap(Explainer):
         blank = torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=model.mean.device)
         self.layer_map(model, blank, torch.zeros(1, dtype=torch.long, device=blank.device))
 
+    def layout(self) -> dict[str, str]:
+        """As `Explainer.layout`: the layer's maps, unless a subclass does more with them than to upsample."""
+        only_upsampled = type(self).__call__ is LayerMap.__call__
+        return {"layout": "layer", "upsampling": self.upsampling} if only_upsampled else {}
+
     def layer_map(self, model: VideoClassifier, clips: Tensor, target: Tensor) -> Tensor:
         """The map N,t,h,w before upsampling."""
         raise TypeError(f"{type(self).__name__} does not say what its map is")

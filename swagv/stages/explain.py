@@ -11,7 +11,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from swagv.errors import NotApplicable
-from swagv.methods.layer_maps import LayerMap
 from swagv.models.classifier import VideoClassifier
 from swagv.network_batches import explained, in_groups, load_for_stage, read_ahead, together
 from swagv.registry import load_object
@@ -33,10 +32,9 @@ def explain(clips: Path, predictions: Path, out: Path, spec: dict[str, Any], run
     device = model.mean.device
     good = [index for index, row in enumerate(rows) if row["status"] == "ok"]
     groups = in_groups(good, together(device))
-    name, layout, run = "attribution", {}, method
-    if isinstance(method, LayerMap) and type(method).__call__ is LayerMap.__call__:
-        shape = store["frames"].shape[1], model.crop, model.crop
-        name, layout = "layer_map", {"layout": "layer", "upsampling": method.upsampling, "shape": shape}
+    name, layout, run = "attribution", method.layout(), method
+    if layout:
+        name, layout = "layer_map", layout | {"shape": (store["frames"].shape[1], model.crop, model.crop)}
 
         def run(model: VideoClassifier, clips: Tensor, target: Tensor, clip_ids: Sequence[str]) -> Tensor:
             return method.layer_map(model, clips, target).float()

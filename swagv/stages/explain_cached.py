@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from swagv.explanations import refer_to
 from swagv.pooling import supervoxel_means
-from swagv.stores import create_store, ok_rows, open_store
+from swagv.stores import create_store, ok_rows, open_store, refer_to
 from swagv.tables import read_rows
 
 
