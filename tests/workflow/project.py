@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
+from swagv.stores import open_store
 from swagv.tables import read_table
 from tests.conftest import ROOT
 
@@ -98,8 +100,16 @@ class Project:
         }
 
 
-def assert_same(expected: dict[str, pd.DataFrame], found: dict[str, pd.DataFrame]) -> None:
-    """Every table to the last bit; a manifest but for where the videos lie."""
-    assert expected.keys() == found.keys()
-    for name, table in expected.items():
-        pd.testing.assert_frame_equal(table, found[name], check_exact=True, obj=name)
+def assert_same(expected: Project, found: Project) -> None:
+    """Every table and every store, to the last bit."""
+    ours, theirs = expected.scores(), found.scores()
+    assert ours.keys() == theirs.keys()
+    for name, table in ours.items():
+        pd.testing.assert_frame_equal(table, theirs[name], check_exact=True, obj=name)
+    stores = [{p.relative_to(x.folder) for p in x.folder.glob("results/**/*.zarr")} for x in (expected, found)]
+    assert stores[0] == stores[1]
+    for name in stores[0]:
+        ours, theirs = open_store(expected.folder / name), open_store(found.folder / name)
+        assert dict(ours.attrs) == dict(theirs.attrs), name
+        for array in ours:
+            np.testing.assert_array_equal(ours[array][:], theirs[array][:], err_msg=f"{name} {array}")

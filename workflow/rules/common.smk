@@ -48,6 +48,11 @@ LIBRARY = Path(workflow.basedir) / "swagv"
 # seconds. Skipped where torch comes with the jobs' own environment (then they say it), and once the same code, settings
 # and weights have passed.
 onstart:
+    if workflow.non_local_exec and DEVICE == "auto":
+        raise WorkflowError(
+            "runtime.device is auto, which looks for a GPU on this machine, but the jobs run on others: set "
+            "`runtime: {device: cuda}`, or cpu, in the configuration"
+        )
     checked = Path("results/logs/checked") / passed_check()
     if find_spec("torch") and not checked.exists():
         check = [sys.executable, "-m", "swagv.cli", "check", "--build", "-"]
