@@ -145,8 +145,10 @@ def test_a_run_that_is_killed_leaves_jobs_to_slurm_that_the_next_run_gets_along_
 def test_the_demo_has_the_summaries_of_a_local_run(cluster, tmp_path):
     local, other = Project(tmp_path / "local"), Project(tmp_path / "slurm")
     local.run(within=3000)
-    Watched(cluster, other.start("--config", "runtime={device: cpu}", how=ON_SLURM, more=cluster.environment)).end(
-        within=3000
-    )
+    given = {"how": ON_SLURM, "more": cluster.environment}
+    refused = other.start(**given)  # no device is said, and the jobs run elsewhere
+    assert "set `runtime: {device: cuda}`, or cpu" in refused.communicate(timeout=100)[0]
+    assert refused.returncode
+    Watched(cluster, other.start("--config", "runtime={device: cpu}", **given)).end(within=3000)
     assert "Nothing to be done" in other.run("-n")
     assert_same(local, other)
