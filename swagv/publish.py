@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# What a file system without hard links answers.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 @contextmanager
@@ -47,10 +51,17 @@ def publish(out: Path | str, replace: bool = True) -> Iterator[Path]:
 
 
 def _name_once(partial: Path, out: Path) -> None:
+    taken = FileExistsError(f"{out} was written by another process meanwhile")
     try:
         os.link(partial, out)  # which, unlike renaming, replaces nothing
     except FileExistsError as error:
-        raise FileExistsError(f"{out} was written by another process meanwhile") from error
+        raise taken from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if out.exists():
+            raise taken from error
+        os.replace(partial, out)
 
 
 def _remove(path: Path) -> None:
