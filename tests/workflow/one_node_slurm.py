@@ -36,7 +36,9 @@ class OneNodeSlurm:
     def __init__(self, folder: Path = FOLDER):
         self.folder = folder
         self.config = folder / "slurm.conf"
-        self.environment = {"SLURM_CONF": str(self.config)}
+        # The daemons are where only root's PATH looks, and not everywhere.
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+        self.environment = {"SLURM_CONF": str(self.config), "PATH": path}
 
     def up(self) -> None:
         """Install what is missing, start what does not run, wait for the node."""
@@ -102,7 +104,11 @@ class OneNodeSlurm:
         return {line.split("|")[0]: tuple(line.split("|")[1:]) for line in lines}
 
     def _install(self) -> None:
-        missing = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+        missing = [
+            package
+            for program, package in PACKAGES.items()
+            if shutil.which(program, path=self.environment["PATH"]) is None
+        ]
         if os.getuid() != 0:
             raise Unavailable("a SLURM of one node needs root")
         if not missing:
