@@ -26,7 +26,7 @@ test-workflow: .venv/.installed-test
 	$(RUN) python -m pytest -m workflow
 
 test-slurm: .venv/.installed-test
-	$(RUN) python -m pytest -rs -m slurm -k "$(ONLY)"
+	$(RUN) python -m pytest -rs -m slurm -k "$(ONLY)" tests/workflow
 
 lint: .venv/.installed-test
 	$(RUN) ruff check .

@@ -105,7 +105,8 @@ def open_store(path: Path | str) -> zarr.Group:
     Raises
     ------
     SwagvError
-        If there is none, or it is not marked complete (missing chunks would read as zeros).
+        If there is none, it is not marked complete, or something of it is missing or was changed. The elements of its
+        arrays are not read; `swagv.verify` does.
     """
     try:
         group = zarr.open_group(str(path), mode="r")
@@ -113,18 +114,24 @@ def open_store(path: Path | str) -> zarr.Group:
         raise SwagvError(f"no zarr store at {path}: {error}") from error
     if group.attrs.get("complete") is not True:
         raise SwagvError(f"{path} is not complete. Delete it and run the workflow again")
-    attrs = group.attrs
-    whole = attrs.get("digest", "") in ("", _digest(group)) and set(attrs.get("digests", ())) <= set(group)
-    # What is missing of an array would read as zeros.
-    if not whole or any(array.nchunks_initialized < array.nchunks for _, array in group.arrays()):
-        raise SwagvError(f"{path} is damaged. Delete it and run the workflow again")
+    if "digest" in group.attrs:  # a store of an earlier version has none
+        arrays = _arrays(group).values()
+        # What is missing of an array would read as zeros.
+        gone = any(array is None or array.nchunks_initialized < array.nchunks for array in arrays)
+        if gone or group.attrs["digest"] != _digest(group):
+            raise SwagvError(f"{path} is damaged. Delete it and run the workflow again")
     return group
+
+
+def _arrays(group: zarr.Group) -> dict[str, zarr.Array | None]:
+    """Every array that was written; None where it is gone."""
+    return {name: group.get(name) for name in group.attrs["digests"]}
 
 
 def _digest(group: zarr.Group) -> str:
     """Of everything that a store says of itself but its arrays' elements."""
     said = {name: value for name, value in group.attrs.items() if name not in ("digest", "complete")}
-    shapes = {name: [array.shape, str(array.dtype)] for name, array in group.arrays()}
+    shapes = {name: [array.shape, str(array.dtype)] for name, array in _arrays(group).items()}
     return hashlib.sha256(json.dumps([said, shapes], sort_keys=True).encode()).hexdigest()
 
 
