@@ -25,7 +25,7 @@ rule table:
         "../scripts/table.py"
 
 
-# With all cores of a workstation, so that nothing runs beside it; on a cluster, see to it that the node is its own.
+# With all cores of a workstation, so that nothing runs beside it; profiles/slurm gives it a node of its own.
 rule timing:
     input:
         clips="results/{dataset}/clips/{shard}.zarr",
