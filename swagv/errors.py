@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 _BEGINNING, _END = 1000, 400  # characters of a message that are kept where it is longer
 
 
@@ -31,6 +35,17 @@ class ConfigError(SwagvError):
 
 class DecodeError(SwagvError):
     """A video cannot be read; the message becomes the clip's `detail`."""
+
+
+@contextmanager
+def naming(video: Path | str) -> Iterator[None]:
+    """Put a video's name before what is wrong with it."""
+    try:
+        yield
+    except DecodeError as error:
+        raise DecodeError(f"{video}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{video}: {error}") from error
 
 
 class AnnotationError(SwagvError):

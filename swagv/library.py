@@ -1,4 +1,4 @@
-"""The library in three calls: `load_model`, `explain`, `evaluate`. Imports torch only when one of them is called."""
+"""The library in four calls: `load_model`, `read_clip`, `explain`, `evaluate`. Imports torch when one needs it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
@@ -17,27 +18,115 @@ if TYPE_CHECKING:
     from swagv.models.classifier import VideoClassifier
 
 
-def load_model(name: str, weights: str | Path | None = "default", **settings: Any) -> VideoClassifier:
-    """A named network, or one of your own by ``"package.module:factory"``, in eval mode.
+def load_model(
+    network: str | nn.Module, weights: str | Path | None = "default", device: str | None = None, **settings: Any
+) -> VideoClassifier:
+    """A network that can be explained: a named one, or one of your own, in eval mode.
 
     Parameters
     ----------
-    name
-        See `swagv.models.build.build_model`, which also says what is raised.
+    network
+        A name of ``swagv list models``, ``"package.module:factory"``, or the network itself: any module that maps clips
+        N,3,T,H,W to logits N,K.
     weights
-        ``"default"``, a file, a name that torchvision gives its weights, or None for fresh ones.
+        ``"default"``, a file, a name that torchvision gives its weights, or None for fresh ones. A network that is
+        given as it is has its own.
+    device
+        ``"cpu"``, ``"cuda"``, …; where the network is if not given.
     **settings
-        Fields of `swagv.models.cards.ModelCard` that replace those of the network's card.
+        What is to be known of the network, in place of what its card says: ``categories``, ``clip_len``, ``geometry``
+        (``{"resize": 256, "crop": 224}``), ``mean``, ``std``, ``cam_layer``, ``head``, ``reshape`` and the other fields
+        of `swagv.models.cards.ModelCard`.
+
+    Returns
+    -------
+    VideoClassifier
+        See `swagv.models.classifier.VideoClassifier`.
+
+    Raises
+    ------
+    ConfigError
+        On an unknown name or setting, absent weights, or weights that do not fit.
 
     Examples
     --------
     >>> model = load_model("c3d_demo")
     >>> model.categories[:2]
     ('horizontal', 'vertical')
-    """
-    from swagv.models.build import build_model
 
-    return build_model(name, weights, **settings)
+    A network of your own, here without any training:
+
+    >>> from torch import nn
+    >>> network = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> import numpy as np
+    >>> model = load_model(network, cam_layer="1", categories=("run", "jump"), clip_len=8)
+    >>> model.preprocess(np.zeros((1, 8, 240, 320, 3), np.uint8)).shape
+    torch.Size([1, 3, 8, 112, 112])
+    """
+    from swagv.errors import ConfigError
+    from swagv.models.build import as_classifier, build_model
+
+    if isinstance(network, str):
+        model = build_model(network, weights, **settings)
+    elif weights in ("default", None):
+        model = as_classifier(network, **settings)
+    else:
+        raise ConfigError(f"weights={str(weights)!r}: a network that is given as it is has its own; leave weights out")
+    return model if device is None else model.to(device)
+
+
+def read_clip(
+    video: str | Path, clip_len: int = 16, start: int | None = None, frame_step: int = 1, time_limit: float = 120
+) -> np.ndarray:
+    """The frames of one clip of a video.
+
+    They are read in order by a process of its own, which a broken file cannot take with it.
+
+    Parameters
+    ----------
+    video
+        A file, or a folder of frames.
+    clip_len
+        T, frames a clip; that of a network is ``model.clip_len``.
+    start
+        First frame, from 0; the middle clip where None.
+    frame_step
+        Take each `frame_step`-th frame.
+    time_limit
+        Seconds that reading may take.
+
+    Returns
+    -------
+    numpy.ndarray
+        Frames (T, H, W, 3) uint8 RGB, as large as the video. ``model.preprocess(frames[None])`` resizes and crops.
+
+    Raises
+    ------
+    ConfigError
+        If the video is too short, or the clip would begin or end outside of it.
+    DecodeError
+        If it cannot be read, or not in time.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from swagv.datasets.rendering import render_video, write_video
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_video(Path(folder, "v.mp4"), render_video(label=0, seed=1, num_frames=20).frames)
+    ...     read_clip(Path(folder, "v.mp4"), clip_len=8).shape
+    (8, 240, 320, 3)
+    """
+    from swagv.decode import Decoder
+    from swagv.errors import ConfigError, naming
+    from swagv.pieces import pieces
+
+    for name, value in (("clip_len", clip_len), ("frame_step", frame_step)):
+        if value < 1:
+            raise ConfigError(f"{name} {value}: must be at least 1")
+    with Decoder(time_limit) as decoder, naming(video):
+        (piece,) = pieces(decoder.probe(video).num_frames, clip_len, frame_step, start)
+        return decoder.read_frames(video, list(piece.indices)).frames
 
 
 def explain(

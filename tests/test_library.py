@@ -1,4 +1,3 @@
-import doctest
 import subprocess
 import sys
 
@@ -36,11 +35,6 @@ def mine():
 @pytest.fixture
 def clips():
     return torch.randn(2, 3, 8, 16, 16, generator=torch.Generator().manual_seed(0))
-
-
-def test_the_examples_in_the_docstrings():
-    assert doctest.testmod(swagv.library).attempted >= 8
-    assert doctest.testmod(swagv.library).failed == 0
 
 
 def test_importing_swagv_imports_no_torch():

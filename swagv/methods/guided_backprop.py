@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from swagv.models.classifier import VideoClassifier
 
-NO_RELU = "guided backprop needs a network with ReLU; this one calls none"
+NO_RELU = (
+    "guided backprop needs a network with ReLU; this one calls none. SWAG-V can average another attribution: "
+    "attribution=vanilla_backprop"
+)
 
 
 @dataclass(frozen=True)

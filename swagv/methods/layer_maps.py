@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from swagv.errors import NotApplicable
 from swagv.methods.explainer import Explainer
 from swagv.upsampling import UPSAMPLINGS, upsample
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from swagv.models.classifier import VideoClassifier
+
+_NEEDED = (
+    "a map in time and space, N,K,t,h,w, is needed. Choose another layer, or give the network a `reshape` that makes "
+    "one of what this layer gives"
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class LayerMap(Explainer):
     Parameters
     ----------
     layer
-        Dotted name; the model's own `cam_layer` where empty.
+        Dotted name; the model's own `cam_layer` where empty. What a layer of a transformer gives goes through the
+        model's `reshape`.
     upsampling
         ``"trilinear"`` with half-pixel centres (``align_corners=False``), or ``"scipy_cubic"``, SciPy's zoom with cubic
         splines, as the Saliency Tubes authors and pytorch-grad-cam do.
@@ -59,19 +66,27 @@ class LayerMap(Explainer):
 
 
 def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Output A of a layer, N,K,t,h,w, and the target logit's gradient there; see `layer_output`."""
+    """Output A of a layer, N,K,t,h,w, and the target logit's gradient there.
+
+    Raises
+    ------
+    NotApplicable
+        As `layer_output`.
+    """
     import torch
 
+    layer = layer or model.cam_layer
     with torch.enable_grad():
-        activation, logits = layer_output(model, clips, layer)
+        output, logits = _captured(model, clips, layer)
         score = logits.gather(1, target[:, None]).sum()
-        return activation.detach(), torch.autograd.grad(score, activation)[0]
+        gradient = torch.autograd.grad(score, output, allow_unused=True)[0] if score.requires_grad else None
+    if gradient is None:
+        raise NotApplicable(f"layer {layer!r} does not lead to the logits; choose one that does")
+    return _in_time_and_space(model, output.detach(), layer), _in_time_and_space(model, gradient, layer)
 
 
-def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Output A of a layer (the model's `cam_layer` where empty), N,K,t,h,w, and the logits N,K that follow from it.
-
-    With autograd on, A is a leaf of its graph.
+def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> Tensor:
+    """Output A of a layer (the model's `cam_layer` where empty), N,K,t,h,w.
 
     Raises
     ------
@@ -80,24 +95,49 @@ def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Ten
     """
     import torch
 
-    from swagv.errors import NotApplicable
+    layer = layer or model.cam_layer
+    with torch.no_grad():
+        return _in_time_and_space(model, _captured(model, clips, layer)[0], layer)
 
-    captured: list[Tensor] = []
 
-    def capture(module: torch.nn.Module, args: tuple, output: Tensor) -> Tensor:
+def _captured(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """What a layer gives, as it is, and the logits N,K that follow from it; a leaf of their graph with autograd on."""
+    import torch
+
+    captured: list[Any] = []
+
+    def capture(module: torch.nn.Module, args: tuple, output: Any) -> Any:
+        if not isinstance(output, torch.Tensor):
+            captured.append(output)
+            return output
         captured.append(output.detach().requires_grad_(torch.is_grad_enabled()))
         return captured[-1].clone()  # what follows may work in place, which a leaf forbids
 
-    layer = layer or model.cam_layer
     handle = model.layer(layer).register_forward_hook(capture)
     try:
         logits = model(clips)
     finally:
         handle.remove()
-    if not captured or captured[-1].ndim != 5:
-        given = f"gives {tuple(captured[-1].shape)}" if captured else "is not used"
-        raise NotApplicable(f"layer {layer!r} {given}; a map in time and space, N,K,t,h,w, is needed")
+    if not captured:
+        raise NotApplicable(f"layer {layer!r} is not used; {_NEEDED}")
+    if not isinstance(captured[-1], torch.Tensor):
+        raise NotApplicable(f"layer {layer!r} gives a {type(captured[-1]).__name__}, not a tensor; {_NEEDED}")
     return captured[-1], logits
+
+
+def _in_time_and_space(model: VideoClassifier, output: Tensor, layer: str) -> Tensor:
+    """N,K,t,h,w of what a layer gives, through the model's `reshape` where it has one."""
+    found, how = output, "gives"
+    if model.reshape is not None:
+        how = "is reshaped to"
+        try:
+            found = model.reshape(output)
+        except (IndexError, RuntimeError, ValueError) as error:
+            reason = f"gives {tuple(output.shape)}, which the network's `reshape` does not take: {error}"
+            raise NotApplicable(f"layer {layer!r} {reason}; {_NEEDED}") from error
+    if found.ndim != 5:
+        raise NotApplicable(f"layer {layer!r} {how} {tuple(found.shape)}; {_NEEDED}")
+    return found
 
 
 def weighted_sum(weight: Tensor, activation: Tensor) -> Tensor:

@@ -28,13 +28,10 @@ class SaliencyTubes(LayerMap):
 
     def layer_map(self, model: VideoClassifier, clips: Tensor, target: Tensor) -> Tensor:
         """As `LayerMap.layer_map`."""
-        import torch
-
         if not model.head:
             raise NotApplicable("Saliency Tubes need one linear layer after global pooling; this network has none")
         weight = model.layer(model.head).weight.detach().flatten(1)
-        with torch.no_grad():
-            activation, _ = layer_output(model, clips, self.layer)
+        activation = layer_output(model, clips, self.layer)
         if activation.shape[1] != weight.shape[1]:
             raise NotApplicable(
                 f"head {model.head!r} weighs {weight.shape[1]} channels; layer {self.layer or model.cam_layer!r} has "

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from swagv.errors import ConfigError
-from swagv.models.cards import SETTINGS, ModelCard, load_card
+from swagv.models.cards import SETTINGS, ModelCard, load_card, replaced
 from swagv.models.classifier import VideoClassifier
 from swagv.models.state_dict import check_fit, read_state_dict
 from swagv.models.weights import find_weights
@@ -51,8 +52,44 @@ def build_model(name: str, weights: str | Path | None = "default", **settings: A
         load_weights(network, fetch_state_dict(found), found)
     elif found is not None:
         load_weights(network, read_state_dict(found), str(found))
+    return _classifier(network, card)
+
+
+def as_classifier(network: nn.Module, **settings: Any) -> VideoClassifier:
+    """A network of one's own, with what must be known to explain it, in eval mode and on the device where it is.
+
+    Parameters
+    ----------
+    network
+        Maps clips N,3,T,H,W float32 to logits N,K.
+    **settings
+        Card fields, as `swagv.models.cards.ModelCard` has them; its defaults for those that are not given.
+
+    Raises
+    ------
+    ConfigError
+        On a setting that a card does not have or cannot take.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> model = as_classifier(network, cam_layer="1", categories=("run", "jump"), clip_len=8)
+    >>> model.clip_len, model.crop
+    (8, 112)
+    """
+    card = replaced(type(network).__name__, ModelCard("", self_contained=True), settings)
+    tensor = next(network.parameters(), torch.zeros(0))
+    return _classifier(network, card).to(tensor.device)
+
+
+def _classifier(network: nn.Module, card: ModelCard) -> VideoClassifier:
     known = {field: getattr(card, field) for field in SETTINGS if field != "arguments"}
-    return VideoClassifier(network, **known).eval()
+    reshape = card.reshape
+    if isinstance(reshape, str):
+        reshape = load_object(reshape) if reshape else None
+        if reshape is not None and not callable(reshape):
+            raise ConfigError(f"reshape {card.reshape!r} is a {type(reshape).__name__}; a function is needed")
+    return VideoClassifier(network, **known | {"reshape": reshape}).eval()
 
 
 def build_from_spec(spec: Mapping[str, Any]) -> VideoClassifier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ class ModelCard:
     head
         Dotted name of the one linear layer (or 1x1x1 convolution) that follows global average pooling; empty where the
         network has another kind of head.
+    reshape
+        ``"package.module:function"``, or the function itself, that makes a map N,K,t,h,w of what a layer gives, for a
+        transformer whose layers give tokens or N,t,h,w,K; `swagv.models.reshape` has those of the networks here.
     categories
         Class names in the order of the logits; numbers where the names are not known. Empty where not even their
         number is: the first logits then number them.
@@ -60,6 +63,7 @@ class ModelCard:
     factory: str
     cam_layer: str = ""
     head: str = ""
+    reshape: str | Callable[..., Any] = ""
     categories: tuple[str, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
@@ -81,6 +85,11 @@ class ModelCard:
             if isinstance(value, list):  # YAML and JSON have no tuples
                 object.__setattr__(self, name, tuple(value))
 
+    @property
+    def modules(self) -> list[str]:
+        """The modules of its code, for `swagv.fingerprint`."""
+        return [path.split(":")[0] for path in (self.factory, self.reshape) if isinstance(path, str) and path]
+
 
 def _texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
@@ -94,9 +103,11 @@ def _three(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 3 and all(map(_number, value))
 
 
+_HOOK = "package.module:function, or a function"
 _VALUES = {
     "cam_layer": (lambda value: isinstance(value, str), "the dotted name of a layer"),
     "head": (lambda value: isinstance(value, str), "the dotted name of a layer"),
+    "reshape": (lambda value: value == "" or callable(value) or (isinstance(value, str) and ":" in value), _HOOK),
     "categories": (_texts, "a list of names"),
     "arguments": (lambda value: isinstance(value, Mapping) and _texts(list(value)), "a mapping of names to values"),
     "geometry": (lambda value: isinstance(value, Geometry), "a mapping with resize and crop"),
@@ -107,6 +118,26 @@ _VALUES = {
     "channels_last": (lambda value: isinstance(value, bool), "true or false"),
 }
 SETTINGS = tuple(_VALUES)
+
+
+def replaced(what: str, card: ModelCard, settings: Mapping[str, Any]) -> ModelCard:
+    """A card with some of its fields replaced; `what` is named where that cannot be.
+
+    Raises
+    ------
+    ConfigError
+        On a setting that a card does not have or cannot take.
+    """
+    settings = dict(settings)
+    _check_names(what, settings, SETTINGS)
+    if isinstance(settings.get("geometry"), Mapping):
+        _check_names(f"geometry of {what}", settings["geometry"], [item.name for item in fields(Geometry)])
+    try:
+        if isinstance(settings.get("geometry"), Mapping):
+            settings["geometry"] = Geometry(**settings["geometry"])
+        return replace(card, **settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{what}: {error}") from error
 
 
 def load_card(name: str, settings: Mapping[str, Any] | None = None) -> ModelCard:
@@ -130,16 +161,7 @@ def load_card(name: str, settings: Mapping[str, Any] | None = None) -> ModelCard
         if not callable(card):
             raise ConfigError(f"{name!r} is a {type(card).__name__}; a ModelCard or a factory of a network is needed")
         card = ModelCard(MODELS.path(name), self_contained=True)
-    settings = dict(settings or {})
-    _check_names(f"model {name!r}", settings, SETTINGS)
-    if isinstance(settings.get("geometry"), Mapping):
-        _check_names(f"geometry of model {name!r}", settings["geometry"], [item.name for item in fields(Geometry)])
-    try:
-        if isinstance(settings.get("geometry"), Mapping):
-            settings["geometry"] = Geometry(**settings["geometry"])
-        return replace(card, **settings)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model {name!r}: {error}") from error
+    return replaced(f"model {name!r}", card, settings or {})
 
 
 def _check_names(what: str, given: Mapping[str, Any], known: list[str] | tuple[str, ...]) -> None:
@@ -177,6 +199,35 @@ S3D = ModelCard(
     geometry=Geometry(resize=(256, 256), crop=224),
     clip_len=128,
 )
+# Pooled or not, the last layer of an MViT that still has a place for every token is the norm before its last attention.
+_MVIT = {
+    "cam_layer": "blocks.15.norm1",
+    "reshape": "swagv.models.reshape:mvit_tokens",
+    "geometry": Geometry(resize=256, crop=224),
+    "mean": (0.45, 0.45, 0.45),
+    "std": (0.225, 0.225, 0.225),
+}
+_SWIN3D = {
+    "cam_layer": "norm",
+    "head": "head",
+    "reshape": "swagv.models.reshape:channels_last",
+    "geometry": Geometry(resize=256, crop=224),
+    "clip_len": 32,
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}
+
+
+def _transformer(name: str, weights: str, **known: Any) -> ModelCard:
+    arguments, torchvision = {"name": name}, f"{weights}.KINETICS400_V1"
+    return ModelCard(**_TORCHVISION | {"channels_last": False}, **known, arguments=arguments, torchvision=torchvision)
+
+
+MVIT_V1_B = _transformer("mvit_v1_b", "MViT_V1_B_Weights", **_MVIT)
+MVIT_V2_S = _transformer("mvit_v2_s", "MViT_V2_S_Weights", **_MVIT)
+SWIN3D_T = _transformer("swin3d_t", "Swin3D_T_Weights", **_SWIN3D)
+SWIN3D_S = _transformer("swin3d_s", "Swin3D_S_Weights", **_SWIN3D)
+SWIN3D_B = _transformer("swin3d_b", "Swin3D_B_Weights", **_SWIN3D)
 C3D = ModelCard(**_C3D, categories=KINETICS400)
 # Caffe: blue first, on the scale [0, 255], less the mean clip; here one rounded number a channel (B, G, R), as PyTorch
 # ports of this network subtract it.

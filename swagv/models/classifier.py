@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
@@ -28,6 +28,8 @@ class VideoClassifier(nn.Module):
         T, frames a clip.
     mean, std, bgr, cam_layer, head, channels_last
         As on a `swagv.models.cards.ModelCard`.
+    reshape
+        Makes a map N,K,t,h,w of what a layer gives, where that is something else; None where it is one.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class VideoClassifier(nn.Module):
         bgr: bool = False,
         cam_layer: str = "",
         head: str = "",
+        reshape: Callable[[Tensor], Tensor] | None = None,
         channels_last: bool = False,
     ):
         super().__init__()
@@ -51,6 +54,7 @@ class VideoClassifier(nn.Module):
         self.clip_len = clip_len
         self.cam_layer = cam_layer
         self.head = head
+        self.reshape = reshape
         self.bgr = bgr
         self.precision: str | None = None  # of forward passes, where `swagv.models.inference.for_inference` chose it
         self.memory_format = torch.channels_last_3d if channels_last else torch.contiguous_format

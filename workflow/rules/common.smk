@@ -84,7 +84,7 @@ def passed_check():
     """Name of the mark that the check of this code, these settings and these weights leaves."""
     networks = [f"{name} {version(name)}" for name in ("torch", "torchvision") if find_spec(name)]
     specs = {name: model.spec for name, model in evaluation.models.items()}
-    modules = [*(m.card.factory.split(":")[0] for m in evaluation.models.values())]
+    modules = [*(module for m in evaluation.models.values() for module in m.card.modules)]
     modules += modules_of(method.spec["object"] for method in evaluation.methods.values())
     checked = {"config": config, "models": specs, "code": fingerprint(["swagv.cli", *modules]), "with": networks}
     return sha256(canonical(checked).encode()).hexdigest()[:16]
@@ -157,8 +157,8 @@ def folders_of_others():
     return f"({'|'.join(sorted(names))})(-[^/]+)?"
 
 
-def network_module(wildcards):
-    return model_of(wildcards).card.factory.split(":")[0]
+def network_modules(wildcards):
+    return model_of(wildcards).card.modules
 
 
 def method_module(spec):
@@ -206,7 +206,7 @@ def explain_inputs(wildcards):
 def explain_code(wildcards):
     method = method_of(wildcards)
     if method.kind == "network":
-        return code("explain.py", "swagv.stages.explain", method_module(method.spec), network_module(wildcards))
+        return code("explain.py", "swagv.stages.explain", method_module(method.spec), *network_modules(wildcards))
     if method.kind == "control":
         return code("explain.py", "swagv.stages.explain_cached", method_module(method.spec))
     return code("explain.py", "swagv.stages.explain_cached")
@@ -225,7 +225,7 @@ def runs_network(metric):
 
 def score_code(wildcards):
     metric = metric_of(wildcards)
-    network = [network_module(wildcards)] if runs_network(metric) else []
+    network = network_modules(wildcards) if runs_network(metric) else []
     return code("score.py", "swagv.stages.score", method_module(metric.spec), *network)
 
 

@@ -42,7 +42,7 @@ rule timing:
     resources:
         gpu=GPU,
     params:
-        code=lambda w: code("timing.py", "swagv.stages.timing", method_module(method_of(w).spec), network_module(w)),
+        code=lambda w: code("timing.py", "swagv.stages.timing", method_module(method_of(w).spec), *network_modules(w)),
         spec=lambda w: canonical(network_spec(w, "table4")),
     script:
         "../scripts/timing.py"
@@ -66,7 +66,7 @@ rule randomise:
         gpu=GPU,
     params:
         code=lambda w: code(
-            "randomise.py", "swagv.stages.randomise", method_module(method_of(w).spec), network_module(w)
+            "randomise.py", "swagv.stages.randomise", method_module(method_of(w).spec), *network_modules(w)
         ),
         spec=lambda w: canonical(network_spec(w, "randomisation")),
     script:

@@ -14,7 +14,7 @@ rule predict:
     resources:
         gpu=GPU,
     params:
-        code=lambda w: code("predict.py", "swagv.stages.predict", network_module(w)),
+        code=lambda w: code("predict.py", "swagv.stages.predict", *network_modules(w)),
         spec=lambda w: canonical({"model": model_of(w).spec, "target": model_of(w).target}),
     script:
         "../scripts/predict.py"
@@ -40,7 +40,7 @@ rule gradients:
             "gradients.py",
             "swagv.stages.explain",
             method_module(pixels_of(w)),
-            network_module(w),
+            *network_modules(w),
         ),
         spec=lambda w: canonical({"method": pixels_of(w), "model": model_of(w).spec}),
     script:

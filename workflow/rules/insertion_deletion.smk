@@ -17,7 +17,7 @@ rule insertion_deletion:
     resources:
         gpu=GPU,
     params:
-        code=lambda w: code("insertion_deletion.py", "swagv.stages.insertion_deletion", network_module(w)),
+        code=lambda w: code("insertion_deletion.py", "swagv.stages.insertion_deletion", *network_modules(w)),
         spec=lambda w: canonical(metric_spec(w, "model")),
     script:
         "../scripts/insertion_deletion.py"
