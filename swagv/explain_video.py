@@ -7,15 +7,15 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import yaml
 from PIL import Image
 
+from swagv.assignments import parse_assignments
 from swagv.clips import clip_id
 from swagv.config import explainer_of
 from swagv.decode import Decoder, Frame
@@ -27,8 +27,8 @@ from swagv.models.cards import ModelCard, load_card
 from swagv.models.weights import find_weights
 from swagv.pieces import Piece, pieces, windows
 from swagv.publish import publish
-from swagv.registry import did_you_mean
 from swagv.runtime import DEFAULTS
+from swagv.targets import target_index, top_classes
 from swagv.viz import PAPER, Scale, onto_video, overlay, title_bar, video_writer
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".mp4", ".png", ".npz")
 FOLDER_FPS = 25  # of a folder of frames, which has no frame rate
 _SHOWN = 4  # frames in a filmstrip
-_TOP = 5
 _GAP = 4  # pixels between pictures
 # Pictures are shown in the video's size as long as their short side is within these; pixels.
 _SMALLEST, _LARGEST = 224, 480
@@ -129,51 +128,13 @@ class Explained:
 Sink: TypeAlias = Callable[[Explained], None]
 
 
-def top_classes(scores: np.ndarray, categories: Sequence[str], count: int = _TOP) -> list[dict[str, Any]]:
-    """Index, name and score of the highest of scores (K,), the highest first.
-
-    Examples
-    --------
-    >>> top_classes(np.array([0.25, 0.75]), ("run", "jump"), count=1)
-    [{'class': 'jump', 'index': 1, 'score': 0.75}]
-    """
-    order = np.argsort(-scores, kind="stable")[:count]
-    return [{"class": categories[k], "index": int(k), "score": float(scores[k])} for k in order]
-
-
-def target_index(target: str | None, categories: Sequence[str]) -> int | None:
-    """The class that a name or a number stands for; None stands for the top-1 class.
-
-    Raises
-    ------
-    ConfigError
-        If it is no category; the message has the nearest one.
-
-    Examples
-    --------
-    >>> target_index("jump", ("run", "jump")), target_index("0", ("run", "jump"))
-    (1, 0)
-    """
-    if target is None or not categories:
-        return None
-    if target in categories:
-        return list(categories).index(target)
-    if target.isdecimal() and int(target) < len(categories):
-        return int(target)
-    near = did_you_mean(target, list(categories))
-    raise ConfigError(
-        f"target {target!r} is not a category of this network.{near} It has {len(categories)}; give a name or a "
-        f"number from 0 to {len(categories) - 1}"
-    )
-
-
 def parse_settings(given: Sequence[str], methods: Sequence[str]) -> tuple[dict[str, Explainer], dict[str, Any]]:
     """Methods with the settings given to them, and those of the network's card.
 
     Parameters
     ----------
     given
-        Each ``KEY=VALUE``, ``METHOD.KEY=VALUE`` or ``model.KEY=VALUE``; see `Order`.
+        As `swagv.assignments.parse_assignments` takes them.
     methods
         Names or object paths.
 
@@ -188,28 +149,8 @@ def parse_settings(given: Sequence[str], methods: Sequence[str]) -> tuple[dict[s
     >>> explainers["swagv_ig"].n_segments, card
     (50, {'bgr': True})
     """
-    own: dict[str, dict[str, Any]] = {name: {} for name in methods}
-    plain = {name: explainer_of(name, f"method {name!r}", {}) for name in own}
-    card: dict[str, Any] = {}
-    for text in given:
-        path, equals, value = text.partition("=")
-        owner, _, key = path.rpartition(".")
-        if not equals or not key:
-            raise ConfigError(f"--set {text}: give KEY=VALUE, METHOD.KEY=VALUE or model.KEY=VALUE")
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {text}: the value is not YAML") from error
-        if owner == "model":
-            card[key] = value
-        elif owner:
-            if owner not in own:
-                raise ConfigError(f"--set {text}: {owner!r} is not one of the methods {', '.join(own)}")
-            own[owner][key] = value
-        else:
-            takers = [name for name in own if key in {item.name for item in fields(plain[name])}]
-            for name in takers or own:  # where none takes it, the first says what it takes
-                own[name][key] = value
+    plain = {name: explainer_of(name, f"method {name!r}", {}) for name in methods}
+    own, card = parse_assignments(given, plain, "methods")
     return {name: explainer_of(name, f"method {name!r}", settings) for name, settings in own.items()}, card
 
 

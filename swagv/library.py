@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -244,6 +243,7 @@ def evaluate(
 
     from swagv.catalogue import METRICS
     from swagv.errors import ConfigError
+    from swagv.metrics import annotations_of
 
     metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     called = [METRICS.load(metric)() if isinstance(metric, str) else metric for metric in metrics]
@@ -252,7 +252,7 @@ def evaluate(
             called = [replace(one, precision=precision) if hasattr(one, "precision") else one for one in called]
         except ValueError as error:
             raise ConfigError(str(error)) from error
-    wanted = [_annotations_of(metric) for metric in called]
+    wanted = [annotations_of(metric) for metric in called]
     unused = annotations.keys() - set().union(*wanted)
     if unused:
         raise ConfigError(f"no metric among {', '.join(map(str, metrics))} takes {', '.join(sorted(unused))}")
@@ -267,12 +267,6 @@ def evaluate(
             given = {name: annotations[name] for name in names if name in annotations}
             result |= metric(classifier, clips, attribution, classes, **given)
     return result
-
-
-def _annotations_of(metric: Callable) -> dict[str, bool]:
-    """Keyword-only arguments of a metric, and whether it needs them."""
-    parameters = inspect.signature(metric).parameters.values()
-    return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 @contextmanager
@@ -318,15 +312,12 @@ def _targets(model: VideoClassifier, clips: Tensor, target: int | str | Sequence
     import torch
 
     from swagv.errors import ConfigError
-    from swagv.registry import did_you_mean
+    from swagv.targets import target_index
 
-    if isinstance(target, str):
-        if target not in model.categories:
-            near = did_you_mean(target, list(model.categories))
-            raise ConfigError(f"{target!r} is not a category of this network.{near} It has {len(model.categories)}")
-        target = model.categories.index(target)
     with torch.inference_mode():
         logits = model(clips[:1] if target is not None else clips)
+    if isinstance(target, str):
+        target = target_index(target, model.categories)
     if target is None:
         return logits.argmax(1).clone()
     classes = torch.as_tensor(target, dtype=torch.long, device=clips.device).reshape(-1)

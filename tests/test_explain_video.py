@@ -299,7 +299,7 @@ def test_progress_in_a_terminal_is_a_bar(folder, tmp_path, monkeypatch, capsys):
 
 
 def test_progress_elsewhere_is_a_line_now_and_then(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("swagv.cli._SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr("swagv.commands.progress._SECONDS_BETWEEN_LINES", 0)
     arguments = [*MODEL, "--method", "centre", "--whole", "--json", "--out", str(tmp_path / "o.npz")]
     assert main(["explain", str(folder / "short.mp4"), *arguments]) == 0
     said = capsys.readouterr()

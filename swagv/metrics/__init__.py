@@ -19,7 +19,16 @@ finite, so are the clip's other scores.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
 
 def needs_network(metric: object) -> bool:
     """Whether a metric, or its class, runs the network."""
     return getattr(metric, "needs_network", True)
+
+
+def annotations_of(metric: Callable) -> dict[str, bool]:
+    """Keyword-only arguments of a metric, and whether it needs them."""
+    parameters = inspect.signature(metric).parameters.values()
+    return {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -168,6 +168,13 @@ def maps_and_boxes(attribution: ArrayLike, boxes: ArrayLike) -> tuple[np.ndarray
     return attribution, boxes
 
 
+def visible_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Boxes (T, 4) on a map of this height and width; one that is wholly beside it is none, NaN."""
+    left, top, right, bottom = boxes.T
+    beside = (right < 0) | (bottom < 0) | (left > size[1] - 1) | (top > size[0] - 1)
+    return np.where(beside[:, None], np.nan, boxes)
+
+
 def as_array(values: ArrayLike) -> np.ndarray:
     """An array, also of a tensor on a GPU."""
     return np.asarray(values.cpu() if hasattr(values, "cpu") else values)

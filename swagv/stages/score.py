@@ -13,7 +13,7 @@ from tqdm import tqdm
 from swagv.explanations import Explanations
 from swagv.geometry import Geometry
 from swagv.metrics import needs_network
-from swagv.metrics.localisation import Localisation, as_array
+from swagv.metrics.localisation import Localisation, as_array, visible_boxes
 from swagv.provenance import provenance
 from swagv.registry import load_object
 from swagv.stores import ok_rows, open_store
@@ -62,7 +62,8 @@ def score(
         heat = maps[index][None]
         if "boxes" in parameters:
             geometry, size = Geometry(**spec["geometry"]), store.attrs["sizes"][index]
-            boxes = _visible(Localisation().true_boxes(store["boxes"][index], geometry, size), heat.shape[2:])
+            boxes = Localisation().true_boxes(store["boxes"][index], geometry, size)
+            boxes = visible_boxes(boxes, heat.shape[2:])
             if np.isfinite(boxes).all(-1).any():
                 given["boxes"] = boxes[None]
             elif parameters["boxes"].default is inspect.Parameter.empty:
@@ -87,13 +88,6 @@ def score(
         _schema(metric, rows),
         provenance("score", spec, device, precision),
     )
-
-
-def _visible(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Boxes (T, 4) on a map of this height and width; one that is wholly beside it is none."""
-    left, top, right, bottom = boxes.T
-    beside = (right < 0) | (bottom < 0) | (left > size[1] - 1) | (top > size[0] - 1)
-    return np.where(beside[:, None], np.nan, boxes)
 
 
 def _schema(metric: Any, rows: list[dict[str, Any]]) -> pa.Schema:
