@@ -35,7 +35,7 @@ class ClipSelection:
     frame_step
         Frames between two sampled ones, plus one: 1 takes consecutive frames.
     clip_step
-        Frames between two clip starts.
+        Frames between two clip starts, where `select` is ``"every"``.
     boxed
         Only clips with a true box in every sampled frame.
     """

@@ -11,7 +11,7 @@ _LONGEST_SIDE = 16_384  # pixels; one clip of such frames is more than memory ho
 
 @dataclass(frozen=True)
 class Geometry:
-    """Resize, then centre crop.
+    """Resize, then centre crop; true boxes go through the same map.
 
     Parameters
     ----------

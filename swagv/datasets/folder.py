@@ -29,7 +29,7 @@ class FolderDataset(Dataset):
     root
         A folder. Without `labels`, every file with a video's suffix counts, and every folder below that directly holds
         two images or more and no video, as the frames of one video in the order of their numbers. The label is the
-        name of the sub-folder that the video is in.
+        name of the sub-folder that the video is in. Links are followed.
     labels
         A CSV table ``path,label`` (paths of files or of folders of images, relative to `root`); only these count.
     boxes

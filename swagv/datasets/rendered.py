@@ -22,6 +22,13 @@ class RenderedDataset(Dataset):
     """`videos` rendered videos, the motions in turn, drawn from `seed`.
 
     Video ``i`` does not depend on how many there are, so adding videos changes nothing that exists.
+
+    Parameters
+    ----------
+    seed
+        Of actors, backgrounds and paths.
+    videos
+        How many; six motions take turns.
     """
 
     renders: ClassVar[bool] = True

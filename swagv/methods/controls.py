@@ -61,7 +61,13 @@ class Centre(Control):
 
 @dataclass(frozen=True)
 class RandomPoint(Control):
-    """1 - d/d_max from one pixel, drawn uniformly for each clip from its id and `seed`."""
+    """1 - d/d_max from one pixel, drawn uniformly for each clip from its id and `seed`.
+
+    Parameters
+    ----------
+    seed
+        With the clip's id, of the pixel.
+    """
 
     seed: int = 0
 

@@ -58,7 +58,8 @@ class GradientAttribution(PixelAttribution):
     Parameters
     ----------
     reduce
-        How R, G and B become one value: ``max_abs``, ``sum_abs``, ``mean_abs`` or ``signed_sum``.
+        How R, G and B become one value: ``max_abs``, ``sum_abs`` or ``mean_abs``, of their magnitudes, or
+        ``signed_sum``, which alone tells for from against.
     """
 
     reduce: str = "max_abs"

@@ -31,7 +31,8 @@ class Lime3D(Explainer):
     n_samples
         Perturbed clips, and forward passes.
     n_segments, w_color, spacing
-        Of the image supervoxels; see `swagv.slic.slic_supervoxels`.
+        Of the supervoxels, found in the image alone: how many are asked for, how far apart colours may be, and the
+        length of a step in time relative to one in space; as of `swagv.methods.swagv.SwagV`.
     kernel_width
         Above, where the 2 is the square root that the authors' code takes of the paper's kernel; their default.
     ridge

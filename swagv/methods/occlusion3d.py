@@ -28,7 +28,7 @@ class Occlusion3D(Explainer):
     window, stride
         Of the cuboid, in frames, rows and columns; the last cuboid of each axis is cut off at the clip's end.
     baseline
-        What hides: see `swagv.methods.integrated_gradients.IntegratedGradients`.
+        What hides: ``zero``, which is zero after normalisation, the mean colour; ``black`` or ``white``.
     score
         ``probability`` or ``logit`` of the target.
     batch_size

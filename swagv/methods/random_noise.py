@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RandomNoise(PixelAttribution):
-    """Uniform noise in [0, 1) for every voxel, drawn from the clip's id and `seed`."""
+    """Uniform noise in [0, 1) for every voxel, drawn from the clip's id and `seed`.
+
+    Parameters
+    ----------
+    seed
+        With the clip's id, of the noise.
+    """
 
     seed: int = 0
 

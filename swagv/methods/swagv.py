@@ -50,13 +50,23 @@ class SwagV(Explainer):
     Parameters
     ----------
     attribution
-        Name of a pixel attribution, or its object path.
+        What is averaged: the name of a pixel attribution, with its own defaults, or its object path.
     reduce
-        How its three channels become one value a voxel, where it is a gradient.
+        How its three channels become one value a voxel, where it is a gradient: ``max_abs``, ``sum_abs``, ``mean_abs``
+        or ``signed_sum``.
     features
         What SLIC clusters: ``"image"``, ``"image+gradient"`` or ``"gradient"``.
-    n_segments, w_color, w_grad, spacing, per_frame, connected
-        See `swagv.slic.slic_supervoxels`; the defaults are the paper's.
+    n_segments
+        Supervoxels that are asked for; SLIC's seed grid and connectivity make it fewer or more.
+    w_color, w_grad
+        How far apart colours and gradients may be: D'^2 = (d_c/w_color)^2 + (d_s/S)^2 + (d_g/w_grad)^2, d_c in CIE Lab,
+        d_g with the gradient of the clip mapped to [0, 100]. The larger, the less it counts.
+    spacing
+        Length of a step in time relative to one in space; above 1 makes supervoxels shorter in time.
+    per_frame
+        Cluster each frame on its own into `n_segments` superpixels, as SWAG does.
+    connected
+        Enforce connectivity, by scikit-image's rule; otherwise the clusters of k-means as they are.
     """
 
     attribution: str = "guided_backprop"

@@ -36,7 +36,7 @@ class Xrai3D(Explainer):
         Of each over-segmentation by SLIC on the image alone (the authors: six by Felzenszwalb's method, which has no
         counterpart in three dimensions).
     w_color
-        See `swagv.slic.slic_supervoxels`.
+        How far apart colours may be, as of `swagv.methods.swagv.SwagV`.
     dilation
         Radius in pixels; the authors take 5 for images twice as large.
     min_voxels

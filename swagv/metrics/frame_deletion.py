@@ -28,7 +28,8 @@ class FrameDeletion:
         that motion is lost and nothing strange is shown; the middle frame where none is left. ``"zero"``, zeros after
         normalisation.
     precision
-        As of `InsertionDeletion`; here of the ends as well.
+        Of the forward passes, those of the ends as well: ``"fp32"``, ``"bf16"`` or ``"tf32"``, as of
+        `InsertionDeletion`.
 
     Notes
     -----

@@ -21,6 +21,10 @@ ALPHAS = {
 class Localisation:
     """Threshold a map three ways over a grid of alpha, box what survives in each frame, compare with the true boxes.
 
+    The threshold of a dataset is chosen by the one that is `alpha_for` it; where there is none, each half of the videos
+    takes the alpha that is best on the other half. Scores that end in ``_oracle`` take the best on the evaluated clips
+    themselves. A workflow runs it on the datasets with boxes, of which there must be one.
+
     Parameters
     ----------
     iou_threshold
@@ -33,7 +37,7 @@ class Localisation:
     inclusive
         Whether the far edges of true boxes are their last pixels, so that widths are ``x_max - x_min + 1``.
     truncate_boxes
-        Drop the fractions of true boxes, towards zero, once `true_boxes` has mapped them.
+        Drop the fractions of true boxes, towards zero, once they have gone through the dataset's geometry.
     clip_boxes
         Cut true boxes there to what the crop shows; one of which nothing is left is no box.
 

@@ -38,6 +38,8 @@ class ModelCard:
     categories
         Class names in the order of the logits; numbers where the names are not known. Empty where not even their
         number is: the first logits then number them.
+    arguments
+        Keyword arguments of `factory`.
     weights
         The default safetensors file, if the package ships one.
     fetched
@@ -46,6 +48,10 @@ class ModelCard:
         ``"Enum.MEMBER"`` of torchvision's default weights; other members are named in their place.
     self_contained
         Whether `factory` is called with `arguments` alone and gives a network that has its weights already.
+    geometry
+        Resize and crop of the frames, see `swagv.geometry.Geometry`.
+    clip_len
+        Frames of a clip.
     mean, std
         Of each channel in the network's order, on the scale [0, 1].
     bgr
