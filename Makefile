@@ -12,6 +12,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 demo: .venv/.installed
 	$(RUN) python -m snakemake --cores all
 	@echo "The report: $(CURDIR)/results/report.html"
+	@echo "To use swagv and snakemake from here on: . .venv/bin/activate"
 
 # Snakemake spends much of its time waiting, so the two halves take two thirds of their sum. Threads that wait must not
 # spin, or either half takes the cores of the other.
@@ -51,6 +52,7 @@ clean:
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install -r envs/requirements.lock
+	.venv/bin/python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.installed-test: envs/requirements-test.lock .venv/.installed

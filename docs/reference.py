@@ -36,7 +36,7 @@ configuration, what a run costs and what each dataset expects is in [config/READ
 methods and metrics compute is in [methods.md](methods.md).
 
 A key that is not listed here is an error. Numbers are finite; a `NAME` has at most 100 letters, digits and underscores.
-"needed" stands where there is no default, – where a key that is left out means none. `python -m swagv.cli check FILE`
+"needed" stands where there is no default, – where a key that is left out means none. `swagv check FILE`
 checks a configuration without running it.
 """
 

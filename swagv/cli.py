@@ -48,19 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0, or with one line on stderr 2 where the input cannot work, 1 where the work failed and 130
         where it was interrupted.
     """
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
-    parser = argparse.ArgumentParser(
-        prog="swagv",
-        description="What does a video network look at, and can the explanation be trusted?",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"swagv {swagv.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add_parser(commands, common)
-    given = parser.parse_args(arguments)
+    given = make_parser().parse_args(arguments)
     atexit.register(gc.freeze)  # as in swagv.joblog
     try:
         return given.run(given)
@@ -75,6 +63,23 @@ def main(arguments: list[str] | None = None) -> int:
     # What a full disk, a device without memory and a network that does not do as it should raise.
     except (OSError, MemoryError, RuntimeError, ValueError) as error:
         return _failed(given, str(error).splitlines()[0] if str(error) else type(error).__name__, 1)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `run`, which takes what was parsed."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--traceback", action="store_true", help="show where in the code an error comes from")
+    parser = argparse.ArgumentParser(
+        prog="swagv",
+        description="What does a video network look at, and can the explanation be trusted?",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"swagv {swagv.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands, common)
+    return parser
 
 
 def _failed(given: argparse.Namespace, reason: str, code: int) -> int:

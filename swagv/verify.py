@@ -55,7 +55,8 @@ def verify(results: Path) -> Iterator[Finding]:
                 _check(open_store(path))
                 Explanations(path)
         except OSError as error:
-            yield Finding(path, str(error), damaged=False)
+            # pyarrow's own errors of a file that makes no sense have no number; those of the disk have.
+            yield Finding(path, str(error), damaged=error.errno is None)
         except _DAMAGE as error:
             yield Finding(path, " ".join(str(error).split()) or type(error).__name__)
 

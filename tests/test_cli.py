@@ -147,3 +147,16 @@ def test_a_rendered_video_has_a_known_answer(tmp_path, capsys):
     assert main(["render", str(out), "--seed", "-1"]) == 2
     assert main(["render", str(tmp_path), "--motion", "spin"]) == 1
     assert capsys.readouterr().err.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "code"), [("cuda", 0, 2), ("cuda:1", 1, 2), ("cuda", 1, 0), ("auto", 0, 0)]
+)
+def test_a_gpu_that_the_jobs_of_this_machine_will_not_find(device, there, code, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: there)
+    config = CONFIG.format(weights="default", layer="") + f"runtime: {{device: '{device}'}}\n"
+    (tmp_path / "c.yaml").write_text(config)
+    assert main(["check", "--local", str(tmp_path / "c.yaml")]) == code
+    error = f"swagv: runtime.device is {device} and PyTorch finds {there} GPUs here; set it to auto, or cpu\n"
+    assert capsys.readouterr().err == (error if code else "")
+    assert main(["check", str(tmp_path / "c.yaml")]) == 0  # jobs of a cluster run elsewhere

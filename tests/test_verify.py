@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -171,3 +172,13 @@ def test_of_a_link_into_a_cache_the_copy_is_named(results, tmp_path_factory, cap
     assert f"was a link to {cached}, which stays; remove that too" in capsys.readouterr().out
     assert cached.exists()
     assert not store.exists()
+
+
+def test_a_table_whose_header_makes_no_sense_is_damaged_and_removed(results, capsys):
+    """pyarrow raises an OSError of such a table, as a disk does that is away for a moment."""
+    table = results / "d/m/predictions/0000.parquet"
+    flip(table, -12)  # in the footer
+    assert main(["verify", str(results), "--remove", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["found"]
+    assert (one["path"], one["damaged"]) == (str(table), True)
+    assert not table.exists()

@@ -24,6 +24,7 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     )
     check.add_argument("config", help="a YAML file; - reads standard input")
     check.add_argument("--build", action="store_true", help="also build the networks and load their weights")
+    check.add_argument("--local", action="store_true", help="also look for the GPU that runtime.device asks for, here")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.set_defaults(run=run)
 
@@ -31,6 +32,8 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
 def run(given: argparse.Namespace) -> int:
     """Print what the configuration covers."""
     evaluation = Evaluation(load_config("/dev/stdin" if given.config == "-" else given.config))
+    if given.local:
+        _find_device(evaluation.runtime["device"])
     reasons = _build_models(evaluation) if given.build else []
     shards = sum(len(dataset.shards) for dataset in evaluation.datasets.values())
     if given.json:
@@ -45,6 +48,16 @@ def run(given: argparse.Namespace) -> int:
         print(_counted(dataset))
     print(f"{given.config}: {shards} shards x {len(evaluation.models)} models x {len(evaluation.methods)} methods")
     return 0
+
+
+def _find_device(device: str) -> None:
+    if not device.startswith("cuda"):
+        return
+    import torch
+
+    found = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= found:
+        raise ConfigError(f"runtime.device is {device} and PyTorch finds {found} GPUs here; set it to auto, or cpu")
 
 
 def _counted(dataset: Dataset) -> str:

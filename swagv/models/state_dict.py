@@ -34,7 +34,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError, RuntimeError, AssertionError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         # Of the advice that PyTorch puts around the reason, to read the file in a way that runs it, nothing is shown.
         said = re.search(r"WeightsUnpickler error: *(.+)", str(error))
-        reason = said[1] if said else str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = said[1] if said else str(error).partition("\n")[0]
+        reason = _other_content(path) or reason.strip() or type(error).__name__
         raise ConfigError(
             f"{path} is not a file of weights ({reason}). Give a safetensors or state-dict file"
         ) from error
@@ -83,6 +84,20 @@ def check_fit(what: str, found: Mapping[str, Tensor], expected: Mapping[str, Ten
     told = [f"{len(keys)} {problem} ({_listed(keys)})" for problem, keys in problems.items() if keys]
     if told:
         raise ConfigError(f"{what}: keys {'; '.join(told)}")
+
+
+def _other_content(path: Path) -> str:
+    """What stands in the place of weights most often; empty where it is something else."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(64).lstrip()
+    except OSError:
+        return ""
+    if beginning.startswith(b"<"):
+        return "it is a web page, such as a server sends in place of a file that it does not have"
+    if beginning.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS; `git lfs pull` gets the file itself"
+    return ""
 
 
 def _listed(keys: list[str]) -> str:

@@ -69,17 +69,17 @@ CHECK = [
     DATASET + REST + "metrics: {localisation: {}}\n",
     DATASET.replace("shards: 1", "shards: 1, boxes: boxes.csv") + REST + "metrics: {localisation: {}}\n",
 ]
+VERIFY = "swagv/commands/verify.py"
 # What would take a run, a GPU or a network: where its text is.
 ELSEWHERE = {
     "torchvision could not get …": "swagv/models/torchvision_networks.py",
-    "… Torch not compiled with CUDA enabled": "torch.cuda",
     "runtime.device is auto, which looks for a GPU on this machine, …": "workflow/rules/common.smk",
     "Error: Directory cannot be locked. …": "snakemake.exceptions",
     "Nothing to be done (all requested files are present and up to date).": "snakemake.common",
-    "swagv: Snakemake runs here, or was killed: …. End it, or `snakemake --unlock`, before --remove": "swagv/cli.py",
+    "swagv: Snakemake runs here, or was killed: …. End it, or `snakemake --unlock`, before --remove": VERIFY,
     "… holds other numbers than were written": "swagv/verify.py",
     "… is damaged. Delete it and run the workflow again": "swagv/stores.py",
-    "… could not be read: …": "swagv/cli.py",
+    "… could not be read: …": VERIFY,
     "… was made from other contents of … Run the workflow again": "swagv/explanations.py",
     "… was written by another process meanwhile": "swagv/publish.py",
 }
@@ -160,6 +160,9 @@ def said(tmp_path_factory):
         for number, text in enumerate(CHECK):
             (folder / f"{number}.yaml").write_text(text)
         commands += [["check", f"{number}.yaml"] for number in range(len(CHECK))]
+        (folder / "gpu.yaml").write_text(DATASET + SCORED + "runtime: {device: cuda}\n")
+        patch.setattr(torch.cuda, "device_count", lambda: 0)
+        commands.append(["check", "--local", "gpu.yaml"])
         for command in [*commands, ["check", "nowhere.yaml"], ["fetch-weights", "i3d"]]:
             with contextlib.redirect_stderr(io.StringIO()) as error, contextlib.redirect_stdout(io.StringIO()):
                 main(command)

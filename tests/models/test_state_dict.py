@@ -80,3 +80,17 @@ def test_trees_that_are_no_arrays_of_floats():
     ):
         with pytest.raises(ConfigError, match=message):
             flatten(tree, "f")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\n<!DOCTYPE html><html>404", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
+    ],
+)
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_what_stands_in_place_of_weights_is_said(name, content, reason, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=f"{name} is not a file of weights \\(.*{reason}"):
+        read_state_dict(tmp_path / name)

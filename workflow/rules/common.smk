@@ -55,7 +55,8 @@ onstart:
         )
     checked = Path("results/logs/checked") / passed_check()
     if find_spec("torch") and not checked.exists():
-        check = [sys.executable, "-m", "swagv.cli", "check", "--build", "-"]
+        here = [] if workflow.non_local_exec else ["--local"]
+        check = [sys.executable, "-m", "swagv.cli", "check", "--build", *here, "-"]
         path = os.pathsep.join([str(workflow.basedir), *sys.path])
         asked = subprocess.run(
             check, env=os.environ | {"PYTHONPATH": path}, input=canonical(config), text=True, stderr=subprocess.PIPE
