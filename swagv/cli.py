@@ -18,15 +18,15 @@ from swagv.commands import (
     evaluate,
     explain,
     fetch_weights,
-    list,
     render,
     train,
     verify,
 )
+from swagv.commands import list as list_names
 from swagv.errors import SwagvError
 
 _COMMANDS = (
-    *(explain, evaluate, compare, list, check, estimate),
+    *(explain, evaluate, compare, list_names, check, estimate),
     *(verify, fetch_weights, convert_weights, render, train),
 )
 _EXIT_CODES = """\
