@@ -1,5 +1,6 @@
 """What the README tells one to type works as it stands."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -51,5 +52,7 @@ def test_the_demo_video_and_the_lines_of_python(tmp_path, monkeypatch, capsys):
     (python,) = blocks("python")
     check = "assert strip.shape == (112, 4 * 112, 3) and float(scores['insertion_auc'][0]) > 0.5"
     call = [sys.executable, "-c", f"{python}\n{check}"]
-    done = subprocess.run(call, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(
+        call, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
