@@ -32,15 +32,18 @@ class ShuffledFrames(GradientAttribution):
         Orders that are drawn.
     seed
         With the clip's id, of the orders.
+    batch_size
+        Orders that the network sees at once; changes nothing but memory and time.
     """
 
     n_samples: int = 32
     seed: int = 0
+    batch_size: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_samples < 1:
-            raise ValueError(f"n_samples={self.n_samples}: must be at least 1")
+        if min(self.n_samples, self.batch_size) < 1:
+            raise ValueError(f"n_samples={self.n_samples}, batch_size={self.batch_size}: must be at least 1")
 
     def check(self, model: VideoClassifier) -> None:
         if model.clip_len < 2:
@@ -55,14 +58,15 @@ class ShuffledFrames(GradientAttribution):
         import torch
 
         self.check(model)
-        places = (np.arange(self.n_samples) + 0.5) / self.n_samples
+        places = ((torch.arange(self.n_samples) + 0.5) / self.n_samples).to(clips).view(-1, 1, 1, 1, 1)
         total = torch.zeros_like(clips)
         for index, name in enumerate(names_of(clips, clip_ids)):
             rng = random_generator(name, self.seed)
-            for place in places:
-                shuffled = clips[[index]][:, :, rng.permutation(clips.shape[2])]
-                change = clips[[index]] - shuffled
-                total[index] += (change * gradient(model, shuffled + place * change, target[[index]]))[0]
+            for some in places.split(self.batch_size):
+                shuffled = torch.stack([clips[index][:, rng.permutation(clips.shape[2])] for _ in some])
+                change = clips[index] - shuffled
+                found = gradient(model, shuffled + some * change, target[index].expand(len(some)))
+                total[index] += (change * found).sum(0)
         return reduce_channels(total / self.n_samples, self.reduce)
 
 
@@ -72,11 +76,8 @@ if __name__ == "__main__":
     import swagv
     from swagv.datasets.rendering import render_video
 
-    model, video, rng = (
-        swagv.load_model("c3d_demo"),
-        render_video(label=1, seed=3, num_frames=16),
-        np.random.default_rng(0),
-    )
+    model, rng = swagv.load_model("c3d_demo"), np.random.default_rng(0)
+    video = render_video(label=1, seed=3, num_frames=16)
     clips, boxes = model.preprocess(video.frames[None]), model.geometry.boxes(video.boxes, *video.frames.shape[1:3])
     with torch.inference_mode():
         score = float(model(clips)[0, 1])
