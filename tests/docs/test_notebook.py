@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
@@ -20,20 +20,24 @@ NOTEBOOK = ROOT / "docs" / "one_video.ipynb"
 _NUMBER = r"\d+\.\d+"
 
 
-class _ThisInterpreter(KernelSpecManager):
+class _ThisInterpreter(AsyncKernelManager):
     """The interpreter that runs, whatever kernels the machine knows."""
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+    @property
+    def kernel_spec(self) -> KernelSpec:
         return KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"])
 
 
 def execute(folder: Path) -> nbformat.NotebookNode:
     """The notebook, run anew in `folder` on the CPU; a cell that fails is an error."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    manager = AsyncKernelManager(kernel_spec_manager=_ThisInterpreter())
-    where = {"metadata": {"path": str(folder)}}
     client = NotebookClient(
-        notebook, km=manager, resources=where, timeout=120, record_timing=False, coalesce_streams=True
+        notebook,
+        kernel_manager_class=_ThisInterpreter,
+        resources={"metadata": {"path": str(folder)}},
+        timeout=120,
+        record_timing=False,
+        coalesce_streams=True,
     )
     client.execute(env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""})
     return notebook
