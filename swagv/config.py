@@ -143,6 +143,13 @@ class Metric:
         return self.takes_boxes and self._parameters["boxes"].default is inspect.Parameter.empty
 
     @property
+    def unknown(self) -> list[str]:
+        """What it needs beside the clips, the map and the target, and is never given."""
+        kinds, needed = inspect.Parameter, set(self._parameters) - {"boxes", "batch_size"}
+        named = [self._parameters[name] for name in needed if self._parameters[name].kind is kinds.KEYWORD_ONLY]
+        return sorted(one.name for one in named if one.default is kinds.empty)
+
+    @property
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(load_object(self.spec["object"]).__call__).parameters
 
@@ -573,9 +580,14 @@ def _metric(name: str, given: Mapping[str, Any]) -> Metric:
     path = METRICS.path(registered)
     # One that is registered is known as such, also by its path.
     registered = next((known for known, its_path in METRICS.items() if its_path == path), registered)
-    return Metric(
-        name, registered, {"object": path, "settings": settings_of(load_object(path), f"metric {name!r}", settings)}
-    )
+    spec = {"object": path, "settings": settings_of(load_object(path), f"metric {name!r}", settings)}
+    metric = Metric(name, registered, spec)
+    if metric.unknown:
+        raise ConfigError(
+            f"metric {name!r} needs {', '.join(metric.unknown)}, which a workflow does not have: it has boxes and "
+            "batch_size. Give what else it takes a default"
+        )
+    return metric
 
 
 def _vary_metric(metric: Metric, settings: Mapping[str, Any], what: str) -> Metric:

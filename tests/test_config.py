@@ -250,3 +250,17 @@ def test_a_precision_that_the_device_does_not_have_is_refused_before_any_job():
     Evaluation(config | {"runtime": {"device": "cuda"}})
     with pytest.raises(ConfigError, match="precision='fp8': must be one of fp32, tf32, bf16"):
         Evaluation(DEMO | {"metrics": {"insertion_deletion": {"precision": "fp8"}}})
+
+
+def test_what_a_metric_needs_and_a_workflow_does_not_have_is_said_at_once(tmp_path, monkeypatch):
+    (tmp_path / "asking_metric.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Asking:\n"
+        "    def __call__(self, model, clips, attribution, target, *, boxes, depth, scale=1): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = copy.deepcopy(DEMO)
+    config["metrics"] = {"asking": {"type": "asking_metric:Asking"}}
+    with pytest.raises(ConfigError, match="metric 'asking' needs depth, which a workflow does not have"):
+        Evaluation(config)

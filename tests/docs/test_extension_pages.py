@@ -81,7 +81,8 @@ def said_by(page: str, place) -> str:
     assert len(re.findall(r"^snakemake --cores 2 --configfile mine.yaml", commands, re.M)) == 1
     commands = re.sub(r"^(snakemake|python docs/examples/my_data.py).*", "", commands, flags=re.M)
     commands = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", commands, flags=re.M)
-    done = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True)
+    command = f'swagv() {{ {shlex.quote(sys.executable)} -m swagv.cli "$@"; }}\n'  # of this clone, installed or not
+    done = subprocess.run(["bash", "-ec", command + commands], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
