@@ -20,7 +20,7 @@ def test_links_lead_somewhere(page):
     here = ROOT / page
     links = re.findall(r"\]\(([^)\s]+)\)", here.read_text(encoding="utf-8"))
     links = [link for link in links if "://" not in link]
-    assert links
+    assert links or "your_" in page  # those four pages stand for themselves
     for link in links:
         file, _, anchor = link.partition("#")
         target = (here.parent / file).resolve() if file else here
