@@ -142,6 +142,11 @@ def _download(archive: Archive, partial: Path) -> None:
         # The error's text may hold the address, and with it a password.
         status = getattr(error.response, "status_code", None)
         reason = f"HTTP status {status}" if status else type(error).__name__
+        if isinstance(error, requests.exceptions.SSLError):
+            raise FetchError(
+                "the package index has a certificate that is not trusted here (SSLError). Name the file of those that "
+                "your network uses in REQUESTS_CA_BUNDLE, such as /etc/ssl/certs/ca-certificates.crt"
+            ) from error
         raise FetchError(
             f"the package index cannot be reached ({reason}). Run the command again where there is a network, to go on "
             f"from there, or name a mirror in PIP_INDEX_URL, or copy the cache folder {partial.parent} from a machine "

@@ -7,6 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 import torch
 
 from swagv.cli import main
@@ -221,3 +222,14 @@ def test_the_index_is_pips(monkeypatch, tmp_path):
     (tmp_path / "pip.conf").write_text("")
     monkeypatch.delenv("PIP_INDEX_URL")
     assert index_address() == fetch.PYPI_SIMPLE_ENDPOINT
+
+
+def test_a_certificate_that_is_not_trusted(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SWAGV_CACHE", str(tmp_path))
+
+    def refuse(*args, **kwargs):
+        raise requests.exceptions.SSLError("certificate verify failed: self-signed certificate in certificate chain")
+
+    monkeypatch.setattr("swagv.models.fetch._find", refuse)
+    assert main(["fetch-weights", "i3d"]) == 2
+    assert "Name the file of those that your network uses in REQUESTS_CA_BUNDLE" in capsys.readouterr().err
