@@ -10,6 +10,7 @@ import swagv
 import swagv.library
 from swagv.errors import ConfigError, NotApplicable
 from swagv.methods.controls import Centre
+from swagv.methods.layer_maps import last_map
 from swagv.metrics.insertion_deletion import InsertionDeletion
 from tests.conftest import ROOT
 
@@ -62,10 +63,21 @@ def test_a_clip_is_explained_the_same_in_any_company(method, mine, clips):
     assert not torch.equal(both[0], both[1])
 
 
-def test_a_layer_of_ones_own(mine, clips):
-    with pytest.raises(NotApplicable, match="names none: set `layer`, of features, drop, fc"):
-        swagv.explain(mine, clips, "grad_cam")
-    assert swagv.explain(mine, clips, "grad_cam", layer="features").shape == (2, 8, 16, 16)
+def test_the_layer_of_a_network_that_names_none_is_its_last_map(mine, clips):
+    assert torch.equal(swagv.explain(mine, clips, "grad_cam"), swagv.explain(mine, clips, "grad_cam", layer="features"))
+    pooled = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 16 * 16, 2))
+    with pytest.raises(NotApplicable, match=r"this network has none. Set `layer`, of 0, 1"):
+        swagv.explain(pooled, clips, "grad_cam")
+
+
+@pytest.mark.parametrize(
+    "name", ["r2plus1d_18", "r2plus1d_18_vmz", "r3d_18", "mc3_18", "s3d", "i3d", "c3d", "c3d_sports1m"]
+)
+def test_the_last_map_is_what_the_cards_name(name):
+    with torch.device("meta"):
+        model = swagv.load_model(name, weights=None)
+        named = last_map(model, torch.zeros(1, 3, model.clip_len, model.crop, model.crop))
+    assert named in (model.cam_layer, model.cam_layer.rpartition(".")[0])  # s3d: the stage ends with its last part
 
 
 def test_targets(mine, clips):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ _NEEDED = (
     "a map in time and space, N,K,t,h,w, is needed. Choose another layer, or give the network a `reshape` that makes "
     "one of what this layer gives"
 )
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class LayerMap(Explainer):
     Parameters
     ----------
     layer
-        Dotted name; the model's own `cam_layer` where empty. What a layer of a transformer gives goes through the
-        model's `reshape`.
+        Dotted name; the model's own `cam_layer` where empty, and where it names none `last_map`. What a layer of a
+        transformer gives goes through the model's `reshape`.
     upsampling
         ``"trilinear"`` with half-pixel centres (``align_corners=False``), or ``"scipy_cubic"``, SciPy's zoom with cubic
         splines, as the Saliency Tubes authors and pytorch-grad-cam do.
@@ -75,7 +77,7 @@ def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer:
     """
     import torch
 
-    layer = layer or model.cam_layer
+    layer = layer or model.cam_layer or last_map(model, clips)
     with torch.enable_grad():
         output, logits = _captured(model, clips, layer)
         score = logits.gather(1, target[:, None]).sum()
@@ -86,7 +88,7 @@ def layer_gradient(model: VideoClassifier, clips: Tensor, target: Tensor, layer:
 
 
 def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> Tensor:
-    """Output A of a layer (the model's `cam_layer` where empty), N,K,t,h,w.
+    """Output A of a layer (the model's `cam_layer` where empty, or `last_map`), N,K,t,h,w.
 
     Raises
     ------
@@ -95,9 +97,58 @@ def layer_output(model: VideoClassifier, clips: Tensor, layer: str) -> Tensor:
     """
     import torch
 
-    layer = layer or model.cam_layer
+    layer = layer or model.cam_layer or last_map(model, clips)
     with torch.no_grad():
         return _in_time_and_space(model, _captured(model, clips, layer)[0], layer)
+
+
+def last_map(model: VideoClassifier, clips: Tensor) -> str:
+    """The layer of a network that names none: the last that is no pooling and gives a map with places in its frames.
+
+    Of modules that end at once the outermost, as a stage and its last ReLU.
+
+    Raises
+    ------
+    NotApplicable
+        If no module of the network gives a map, or some give N,t,h,w,K, so that it is not known which others do.
+    """
+    import torch
+    from torch import nn
+
+    pooling = tuple(getattr(nn, f"{kind}Pool3d") for kind in ("Max", "Avg", "AdaptiveMax", "AdaptiveAvg"))
+    found: list[str] = []
+    channels_last: list[str] = []
+
+    def note(name: str, module: nn.Module, output: Any) -> None:
+        if not isinstance(output, torch.Tensor) or output.ndim != 5:
+            return
+        if isinstance(module, nn.LayerNorm | nn.Linear):  # they work on the last axis: N,t,h,w,K
+            channels_last.append(name)
+        elif output[0, 0, 0].numel() > 1 and not isinstance(module, pooling):
+            found.append(name)
+
+    handles = [
+        module.register_forward_hook(lambda module, args, output, name=name: note(name, module, output))
+        for name, module in model.network.named_modules()
+        if name
+    ]
+    try:
+        with torch.no_grad():
+            model(clips[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    if channels_last:
+        raise NotApplicable(
+            f"layer {channels_last[-1]!r} gives N,t,h,w,K: set `layer` or the network's `cam_layer`, and its `reshape`"
+        )
+    if not found:
+        names = ", ".join(name for name, _ in model.network.named_children())
+        raise NotApplicable(
+            f"the method needs a layer with a map, N,K,t,h,w, and this network has none. Set `layer`, of {names}"
+        )
+    _log.info("the method looks at layer %r, the last that gives a map", found[-1])
+    return found[-1]
 
 
 def _captured(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Tensor, Tensor]:

@@ -130,12 +130,10 @@ class VideoClassifier(nn.Module):
         NotApplicable
             If there is none; the message lists the top-level names.
         """
-        names = ", ".join(name for name, _ in self.network.named_children())
-        if not name:
-            raise NotApplicable(f"the method needs a layer and this network names none: set `layer`, of {names}")
         try:
             return self.network.get_submodule(name)
         except AttributeError:
+            names = ", ".join(name for name, _ in self.network.named_children())
             raise NotApplicable(f"the network has no layer {name!r}; its layers are {names}") from None
 
 

@@ -51,7 +51,7 @@ EXPLAIN = [
     ["ok.mp4", "--model", "gelu_network:Gelu"],
     ["ok.mp4", *MODEL, "--method", "grad_cam", "--set", "layer=conv9"],
     ["ok.mp4", *MODEL, "--method", "grad_cam", "--set", "layer=fc6"],
-    ["ok.mp4", "--model", "gelu_network:Gelu", "--method", "grad_cam"],
+    ["ok.mp4", "--model", "gelu_network:Flat", "--method", "grad_cam"],
     ["ok.mp4", *MODEL, "--method", "saliency_tubes"],
 ]
 DATASET = "datasets: {d: {type: folder, root: videos, shards: 1}}\n"
@@ -94,6 +94,10 @@ class Gelu(nn.Module):
 
     def forward(self, clips):
         return self.head(nn.functional.gelu(self.stem(clips)).mean((2, 3, 4)))
+
+
+def Flat():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 112 * 112, 2))
 """
 
 

@@ -120,6 +120,8 @@ def test_layers_that_give_no_map(mvit, swin, clips):
     flat = swagv.load_model(swin, cam_layer="norm", reshape=lambda output: output.flatten(1))
     with pytest.raises(NotApplicable, match=r"is reshaped to \(2, "):
         swagv.explain(flat, clips, "grad_cam")
+    with pytest.raises(NotApplicable, match=r"gives N,t,h,w,K: set `layer` .* and its `reshape`"):
+        swagv.explain(swin, clips, "grad_cam")
     unread = nn.ModuleDict({"conv": nn.Conv3d(3, 4, 1)})
     unread.forward = lambda clips: unread["conv"](clips).mean((2, 3, 4)).detach() + clips.mean((2, 3, 4)).sum(1, True)
     with pytest.raises(NotApplicable, match="layer 'conv' does not lead to the logits"):
