@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     # What a full disk, a device without memory and a network that does not do as it should raise.
     except (OSError, MemoryError, RuntimeError, ValueError) as error:
         return _failed(given, str(error).splitlines()[0] if str(error) else type(error).__name__, 1)
+    except Exception as error:  # a mistake of swagv's own: hidden from nobody who asks for the traceback
+        said = f"unexpected {type(error).__name__}: {error}".splitlines()[0]
+        return _failed(given, f"{said}. --traceback shows where; please report it", 1)
 
 
 def make_parser() -> argparse.ArgumentParser:

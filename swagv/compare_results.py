@@ -185,10 +185,13 @@ def _scores(a: Run, b: Run, cells: set[tuple[str, ...]]) -> Iterator[dict[str, A
         if key[:4] not in cells:
             continue
         one, other = (part[key].set_index("clip_id") if key in part else None for part in parts)
-        if one is None or other is None:
+        known = one if one is not None else other
+        row = dict(zip(_SCORE, key, strict=True)) | {"higher_is_better": bool(known.higher_is_better.iloc[0])}
+        if one is None or other is None:  # not one clip could be scored in the other run
+            counts = {f"only_{run}": len(part) if part is not None else 0 for run, part in (("a", one), ("b", other))}
+            yield row | {"n": 0, "p": np.nan} | counts
             continue
         both = one.index.intersection(other.index).sort_values()
-        row = dict(zip(_SCORE, key, strict=True)) | {"higher_is_better": bool(one.higher_is_better.iloc[0])}
         row |= {"n": len(both), "only_a": len(one) - len(both), "only_b": len(other) - len(both)}
         if len(both):
             row |= _paired(one.loc[both], other.loc[both], "/".join(key))
@@ -245,21 +248,27 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def as_text(found: Mapping[str, Any]) -> str:
     """What differs between the runs, then a line a score."""
-    lines = [("dataset", "model", "method", "score", "a", "b", "b - a", "p (Holm)", "clips", "identical")]
+    lines = [
+        ("dataset", "model", "method", "score", "a", "b", "b - a", "p (Holm)", "clips", "identical", "a or b only")
+    ]
     for row in found["scores"]:
-        where = (row["dataset"], row["model"], row["method"])
-        score = heading(row["metric"], row["higher_is_better"])
+        where = (row["dataset"], row["model"], row["method"], heading(row["metric"], row["higher_is_better"]))
+        alone = f"{row['only_a']}, {row['only_b']}" if row["only_a"] or row["only_b"] else ""
         if row["n"] == 0:
-            lines.append((*where, score, "", "", "no clip in common", "", "0", ""))
+            lines.append((*where, "", "", "no clip in common", "", "0", "", alone))
             continue
         interval = "" if np.isnan(row["ci_low"]) else f" [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
         p = "" if np.isnan(row["p_holm"]) else f"{row['p_holm']:.3g}"
         numbers = (f"{row['mean_a']:.3f}", f"{row['mean_b']:.3f}", f"{row['difference']:+.3f}{interval}")
-        lines.append((*where, score, *numbers, p, str(row["n"]), str(row["identical"])))
+        lines.append((*where, *numbers, p, str(row["n"]), str(row["identical"]), alone))
     said = [f"a: {found['a']}", f"b: {found['b']}"]
     said += [f"differs in {one['cells']}: {one['key']}: {one['a']} -> {one['b']}" for one in found["differs"]]
     said += [f"only in {run}: {cell}" for run in "ab" for cell in found[f"only_{run}"]]
     said += [f"not compared, since it is not registered here: {name}" for name in found["left_out"]]
-    others = sum(row.get("other_target", 0) for row in found["scores"])
-    said += [f"in {others} scores of clips another class was explained"] if others else []
+    others = {tuple(row[key] for key in ("dataset", "model", "method", "of")): row for row in found["scores"]}
+    said += [
+        f"another class was explained: {'/'.join(cell)}: {row['other_target']} of {row['n']} clips"
+        for cell, row in others.items()
+        if row.get("other_target")
+    ]
     return "\n".join([*said, "", in_columns(lines)])

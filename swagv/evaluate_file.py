@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from swagv.metrics import annotations_of, needs_network
 from swagv.models.cards import load_card
 from swagv.models.weights import find_weights
 from swagv.plain import as_json, in_columns
-from swagv.publish import publish
+from swagv.publish import OutputError, check_out, publish
 from swagv.runtime import DEFAULTS
 from swagv.targets import target_index
 
@@ -35,11 +36,12 @@ SUFFIXES = (".csv", ".json", ".parquet", ".svg")
 _TOGETHER = 8  # clips in memory
 _RESAMPLES = 2000
 _HITS = ("hits_value", "hits_mean", "hits_energy")  # of localisation, whose errors need all clips
+_NO_SCORE = {"clip_id", "method", "status", "target", "target_name", "p_target"}
 _SUMMARY = ("method", "metric", "n", "n_failed", "mean", "ci_low", "ci_high", "higher_is_better", "alpha")
 
 
 @dataclass(frozen=True)
-class Scoring:
+class Order:
     """What is asked for; the fields are the options of ``swagv evaluate``.
 
     Parameters
@@ -86,7 +88,7 @@ class Scoring:
 
 
 def evaluate_file(
-    asked: Scoring,
+    asked: Order,
     said: Callable[[int, int], None] = lambda done, total: None,
     warn: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
@@ -116,38 +118,50 @@ def evaluate_file(
     OSError, RuntimeError
         If the work fails.
     """
-    for out in asked.outs:
-        if out.suffix.lower() not in SUFFIXES:
-            raise ConfigError(f"{out}: what to write is told by the suffix, one of {', '.join(SUFFIXES)}")
+    outs = list(dict.fromkeys(asked.outs))
+    for out in outs:
+        check_out(out, SUFFIXES, asked.explanations, asked.clips, asked.video)
+        if out.suffix.lower() == ".svg" and "insertion_deletion" not in asked.metrics:
+            raise ConfigError(f"{out}: there are no curves to draw without the metric insertion_deletion")
     metrics, card_settings = _metrics_of(asked)
     if asked.clip_len is not None:
         card_settings["clip_len"] = asked.clip_len
     card = load_card(asked.model, card_settings)
     find_weights(asked.model, card, asked.weights)
-    given = GivenClips(asked.explanations, card.clip_len, _frames_of(asked, card.clip_len))
+    named = target_index(asked.target, card.categories)
+    shape = (card.clip_len, card.geometry.crop, card.geometry.crop)
+    given = GivenClips(asked.explanations, shape, _frames_of(asked, card.clip_len))
     methods = _chosen(asked, given)
+    for name, metric in metrics.items():
+        if annotations_of(metric).get("boxes") and not given.boxed:
+            raise ConfigError(f"{name} needs true boxes: an array boxes (N,T,4) in the file, or in that of --clips")
     if given.left_out:
         warn(f"the last {given.left_out} frames make no whole clip and are left out")
-    model = _load_model(asked, card_settings | {"clip_len": card.clip_len}, metrics.values())
+    from swagv.models.build import taking_clips
+
+    with taking_clips(asked.model, card):
+        model = _load_model(asked, card_settings | {"clip_len": card.clip_len}, metrics.values())
     rows: list[dict[str, Any]] = []
-    with_boxes = 0
     for group in _groups(given):
-        rows += _scored(model, group, methods, metrics, asked.target)
-        with_boxes += sum(_has_boxes(clip) for clip in group)
-        said(min(len(rows) // len(methods), len(given)), len(given))
-    for name, metric in metrics.items():
-        if annotations_of(metric).get("boxes") and not with_boxes:
-            raise ConfigError(f"{name} needs true boxes: an array boxes (N,T,4) in the file, or in that of --clips")
+        with taking_clips(asked.model, card):
+            rows += _scored(model, group, methods, metrics, asked.target if named is None else named)
+        said(len(rows) // len(methods), len(given))
     result = {"explanations": str(asked.explanations), "model": asked.model, "metrics": list(metrics), "rows": rows}
-    result |= {"summary": _summaries(rows, metrics), "files": [str(out) for out in asked.outs]}
-    for out in asked.outs:
-        _write(out, result, methods)
+    result |= {"summary": _summaries(rows, metrics), "files": [str(out) for out in outs]}
+    for out in outs:
+        try:
+            _write(out, result, methods)
+        except OSError as error:
+            raise OutputError(out, error) from error
     return result
 
 
-def _metrics_of(asked: Scoring) -> tuple[dict[str, Any], dict[str, Any]]:
+def _metrics_of(asked: Order) -> tuple[dict[str, Any], dict[str, Any]]:
     """The metrics by their names, and settings of the network's card."""
     plain = {name: METRICS.load(name) for name in asked.metrics}
+    for name, factory in plain.items():
+        if not (is_dataclass(factory) and hasattr(factory, "higher_is_better")):
+            raise ConfigError(f"metric {name!r} is a {type(factory).__name__}; see swagv.metrics for what one must be")
     own, card = parse_assignments(asked.settings, plain, "metrics")
     made = {}
     for name, factory in plain.items():
@@ -155,22 +169,26 @@ def _metrics_of(asked: Scoring) -> tuple[dict[str, Any], dict[str, Any]]:
     return made, card
 
 
-def _frames_of(asked: Scoring, clip_len: int) -> Path | np.ndarray | None:
+def _frames_of(asked: Order, clip_len: int) -> Path | np.ndarray | None:
     if asked.video is None:
+        if asked.start is not None or asked.frame_step != 1:
+            raise ConfigError("--start and --frame-step are of --video, which is not given")
         return asked.clips
     if asked.clips is not None:
         raise ConfigError("frames come from --clips or from --video, not from both")
+    if not asked.time_limit > 0:
+        raise ConfigError(f"--time-limit {asked.time_limit:g}: must be greater than 0")
     return read_clip(asked.video, clip_len, asked.start, asked.frame_step, asked.time_limit)
 
 
-def _chosen(asked: Scoring, given: GivenClips) -> tuple[str, ...]:
+def _chosen(asked: Order, given: GivenClips) -> tuple[str, ...]:
     for name in asked.methods:
         if name not in given.methods:
             raise ConfigError(f"{asked.explanations} has no method {name!r}; it has {', '.join(given.methods)}")
     return asked.methods or given.methods
 
 
-def _load_model(asked: Scoring, settings: dict[str, Any], metrics: Any) -> VideoClassifier:
+def _load_model(asked: Order, settings: dict[str, Any], metrics: Any) -> VideoClassifier:
     import torch
 
     from swagv.network_batches import load_for_stage
@@ -189,16 +207,12 @@ def _groups(given: GivenClips) -> Iterator[list[GivenClip]]:
         yield [given[index] for index in range(start, min(start + _TOGETHER, len(given)))]
 
 
-def _has_boxes(clip: GivenClip) -> bool:
-    return clip.boxes is not None and bool(np.isfinite(clip.boxes).all(-1).any())
-
-
 def _scored(
     model: VideoClassifier,
     group: Sequence[GivenClip],
     methods: Sequence[str],
     metrics: Mapping[str, Any],
-    target: str | None,
+    target: str | int | None,
 ) -> list[dict[str, Any]]:
     """Rows of a few clips: one a clip and method."""
     import torch
@@ -211,11 +225,10 @@ def _scored(
     }
     if not good:
         return list(rows.values())
-    _check_sizes(good, methods, (model.clip_len, model.crop, model.crop))
     clips = model.preprocess(np.stack([clip.frames for clip in good]))
     with torch.inference_mode():
         scores = model(clips).softmax(1)
-    classes = _classes(good, scores, target_index(target, model.categories))
+    classes = _classes(good, scores, model.categories, target)
     for name in methods:
         there = [place for place, clip in enumerate(good) if np.isfinite(clip.maps[name]).all()]
         for place, clip in enumerate(good):
@@ -225,7 +238,7 @@ def _scored(
                 row["status"] = "attribution is not finite"
         for metric in metrics.values():
             needs_boxes = annotations_of(metric).get("boxes", False)
-            some = [place for place in there if not needs_boxes or _has_boxes(good[place])]
+            some = [place for place in there if not needs_boxes or good[place].has_boxes]
             if not some:
                 continue
             maps = torch.from_numpy(np.stack([good[place].maps[name] for place in some]))
@@ -233,34 +246,24 @@ def _scored(
             found = evaluate(model, clips[some], maps, classes[some], metric, **boxes)
             for row, place in enumerate(some):
                 rows[good[place].clip_id, name] |= {score: _plain(values[row]) for score, values in found.items()}
+    for row in rows.values():
+        if row["status"] == "ok" and row.keys() <= _NO_SCORE:
+            row["status"] = "no_true_box"
     return list(rows.values())
 
 
-def _check_sizes(clips: Sequence[GivenClip], methods: Sequence[str], size: tuple[int, int, int]) -> None:
-    for clip in clips:
-        for name in methods:
-            if clip.maps[name].shape != size:
-                raise ConfigError(
-                    f"attribution {name} of clip {clip.clip_id} is {clip.maps[name].shape}; the network sees {size}. "
-                    "Upsample it to that, as swagv.upsampling.upsample does, or set --clip-len"
-                )
-
-
-def _classes(clips: Sequence[GivenClip], scores: Tensor, target: int | None) -> Tensor:
+def _classes(clips: Sequence[GivenClip], scores: Tensor, categories: Sequence[str], target: str | int | None) -> Tensor:
     """The class to score for each clip: `target`, else what the file says, else the top-1 class."""
     classes = scores.argmax(1).clone()
     for place, clip in enumerate(clips):
         wanted = clip.target if target is None else target
         if wanted is None:
             continue
-        if not 0 <= wanted < scores.shape[1]:
+        index = target_index(wanted, categories) if isinstance(wanted, str) else wanted
+        if not 0 <= index < scores.shape[1]:
             raise ConfigError(f"target {wanted} of clip {clip.clip_id}: the network has {scores.shape[1]} classes")
-        classes[place] = wanted
+        classes[place] = index
     return classes
-
-
-def _has_boxes(clip: GivenClip) -> bool:
-    return clip.boxes is not None and bool(np.isfinite(clip.boxes).all(-1).any())
 
 
 def _boxes(metric: Any, clips: Sequence[GivenClip]) -> dict[str, np.ndarray]:
@@ -315,8 +318,6 @@ def _write(out: Path, result: Mapping[str, Any], methods: Sequence[str]) -> None
             from swagv.figures.curves import both_curves_svg
 
             curves = [row for row in rows if "deletion_curve" in row]
-            if not curves:
-                raise ConfigError(f"{out}: there are no curves to draw without the metric insertion_deletion")
             partial.write_text(both_curves_svg(_frame(curves), methods), encoding="utf-8")
 
 
@@ -331,4 +332,6 @@ def as_text(result: Mapping[str, Any]) -> str:
         failed = f", {one['n_failed']} failed" if one["n_failed"] else ""
         score, mean = heading(one["metric"], one["higher_is_better"]), f"{one['mean']:.3f}{interval}"
         lines.append((one["method"], score, mean, f"n {one['n']}{failed}"))
-    return in_columns(lines)
+    statuses = Counter((row["method"], row["status"]) for row in result["rows"] if row["status"] != "ok")
+    reasons = [f"{method}: {count} clips {status}" for (method, status), count in statuses.items()]
+    return "\n".join([in_columns(lines), *reasons])

@@ -26,7 +26,7 @@ from swagv.methods.swagv import SwagV
 from swagv.models.cards import ModelCard, load_card
 from swagv.models.weights import find_weights
 from swagv.pieces import Piece, pieces, windows
-from swagv.publish import publish
+from swagv.publish import OutputError, check_out, publish
 from swagv.runtime import DEFAULTS
 from swagv.targets import target_index, top_classes
 from swagv.viz import PAPER, Scale, onto_video, overlay, title_bar, video_writer
@@ -308,13 +308,6 @@ def _arrays(out: Path, order: Order, look: Look, plan: Sequence[Piece], warn: Ca
 _SINKS = {".mp4": _film, ".png": _filmstrip, ".npz": _arrays}
 
 
-class OutputError(OSError):
-    """A file could not be written; the message says which, and why."""
-
-    def __init__(self, out: Path, error: OSError):
-        super().__init__(f"{out} cannot be written: {error.strerror or error}")
-
-
 @contextmanager
 def _written(out: Path, order: Order, look: Look, plan: Sequence[Piece], warn: Callable[[str], None]) -> Iterator[Sink]:
     """A file that grows by a clip a call; what goes wrong with it, and with it alone, is told by its name."""
@@ -393,7 +386,7 @@ def explain_video(
             plan = pieces(found.num_frames, card.clip_len, order.frame_step, order.start, order.whole)
         if found.detail:
             warn(f"{order.video}: {found.detail}")
-        model = _load_model(order, settings | {"clip_len": card.clip_len}, explainers)
+        model = _load_model(order, card, settings | {"clip_len": card.clip_len}, explainers)
         look = Look(card.geometry, (found.height, found.width), order.opacity, order.signed)
         if order.borders and not any(isinstance(explainer, SwagV) for explainer in explainers.values()):
             warn("borders are those of a SWAG-V method's supervoxels; none of the methods has any")
@@ -402,7 +395,7 @@ def explain_video(
             sinks = [stack.enter_context(_written(out, order, look, plan, warn)) for out in outs]
             shots = _shots(decoder.iter_frames(order.video, _all_indices(plan)), look)
             for piece, held in windows(shots, plan):
-                clip = _explained(model, piece, held, explainers, order)
+                clip = _explained(model, card, piece, held, explainers, order)
                 total = total + clip.scores.astype(np.float64)
                 clips.append(_entry(clip, model.categories))
                 for sink in sinks:
@@ -428,15 +421,7 @@ def explain_video(
 def _checked_outs(order: Order) -> list[Path]:
     outs = list(dict.fromkeys(order.outs)) or [default_out(order.video, order.methods)]
     for out in outs:
-        if out.suffix.lower() not in SUFFIXES:
-            raise ConfigError(f"{out}: what to write is told by the suffix, one of {', '.join(SUFFIXES)}")
-        if out.is_dir():
-            raise ConfigError(f"{out} is a folder; give a file to write")
-        if out.exists() and order.video.exists() and out.samefile(order.video):
-            raise ConfigError(f"{out} is the video itself; give another file to write")
-        folder = next(parent for parent in out.absolute().parents if parent.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise ConfigError(f"{out} cannot be written: no file can be made in {folder}")
+        check_out(out, SUFFIXES, order.video)
     return outs
 
 
@@ -465,9 +450,12 @@ def _naming(video: Path, *others: type[SwagvError]) -> Iterator[None]:
         raise kind(f"{video}: {error}{cure}") from error
 
 
-def _load_model(order: Order, settings: dict[str, Any], explainers: Mapping[str, Explainer]) -> VideoClassifier:
+def _load_model(
+    order: Order, card: ModelCard, settings: dict[str, Any], explainers: Mapping[str, Explainer]
+) -> VideoClassifier:
     import torch
 
+    from swagv.models.build import taking_clips
     from swagv.network_batches import load_for_stage
 
     if order.device == "cuda" and not torch.cuda.is_available():
@@ -479,27 +467,11 @@ def _load_model(order: Order, settings: dict[str, Any], explainers: Mapping[str,
         model.network.to(memory_format=torch.contiguous_format)
     for name, explainer in explainers.items():
         try:
-            with _taking_clips(order):
+            with taking_clips(order.model, card):
                 explainer.check(model)
         except NotApplicable as reason:
             raise NotApplicable(f"method {name!r} on model {order.model!r}: {reason}") from reason
     return model
-
-
-@contextmanager
-def _taking_clips(order: Order) -> Iterator[None]:
-    """A network that fails on clips of another length than its own does not take them."""
-    import torch
-
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        if order.clip_len is None:
-            raise
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"model {order.model!r} does not take clips of {order.clip_len} frames: {reason}") from error
 
 
 def _all_indices(plan: Sequence[Piece]) -> list[int]:
@@ -517,6 +489,7 @@ def _shots(frames: Iterable[Frame], look: Look) -> Iterator[tuple[np.ndarray, np
 
 def _explained(
     model: VideoClassifier,
+    card: ModelCard,
     piece: Piece,
     shots: Sequence[tuple[np.ndarray, np.ndarray]],
     explainers: Mapping[str, Explainer],
@@ -524,9 +497,11 @@ def _explained(
 ) -> Explained:
     import torch
 
+    from swagv.models.build import taking_clips
+
     frames, pictures = (np.stack(part) for part in zip(*shots, strict=True))
     clips = model.preprocess(frames[None])
-    with _taking_clips(order), torch.inference_mode():
+    with taking_clips(order.model, card), torch.inference_mode():
         scores = model(clips).softmax(1)[0].cpu().numpy()
     target = target_index(order.target, model.categories)
     target = int(scores.argmax()) if target is None else target

@@ -29,7 +29,7 @@ import zarr
 from swagv.errors import SwagvError
 from swagv.methods.controls import Control
 from swagv.registry import load_object
-from swagv.stores import open_store
+from swagv.stores import check_codecs, open_store
 
 LAYOUTS = ("dense", "layer", "supervoxels", "pixels", "control")
 
@@ -98,8 +98,14 @@ class Explanations:
 
 
 def _referred(path: Path, group: zarr.Group) -> zarr.Group:
-    of = group.attrs["of"]
-    found = open_store(Path(os.path.normpath(path.parent / of["path"])))
+    of, results = group.attrs["of"], path.absolute().parents[3]  # DATASET/MODEL/explanations/METHOD/SHARD.zarr
+    where = Path(os.path.normpath(path.absolute().parent / of["path"]))
+    if not where.is_relative_to(results):
+        raise SwagvError(f"{path} refers to {of['path']}, which is not in {results}")
+    found = open_store(where)
+    for name in ("attribution", "labels"):  # of which one is read
+        if name in found:
+            check_codecs(f"{where}/{name}", found[name])
     same_clips = found.attrs["clip_ids"] == group.attrs["clip_ids"]
     if not same_clips or found.attrs.get("digests") != of["digests"]:
         raise SwagvError(f"{path} was made from other contents of {of['path']}. Run the workflow again")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,10 @@ def load_model(
         model = as_classifier(network, **settings)
     else:
         raise ConfigError(f"weights={str(weights)!r}: a network that is given as it is has its own; leave weights out")
-    return model if device is None else model.to(device)
+    try:
+        return model if device is None else model.to(device)
+    except (AssertionError, RuntimeError) as error:  # PyTorch without CUDA, or no such GPU
+        raise ConfigError(f"device {device!r}: {str(error).partition(chr(10))[0]}") from error
 
 
 def read_clip(
@@ -132,7 +136,7 @@ def explain(
     model: nn.Module,
     clips: Tensor,
     method: str | Explainer = "swagv_ig",
-    target: int | str | Sequence[int] | Tensor | None = None,
+    target: int | str | Sequence[int | str] | Tensor | None = None,
     clip_ids: Sequence[str] | None = None,
     **settings: Any,
 ) -> Tensor:
@@ -148,7 +152,7 @@ def explain(
     method
         A name of ``swagv list methods``, ``"package.module:Object"``, or an explainer.
     target
-        The class to explain: an index or a category's name for all clips, or N indices; None for the top-1 class.
+        The class to explain: its number or its name for all clips, or N of them; None for the top-1 class.
     clip_ids
         N names that seed what is random; the clips' places in the batch where None.
     **settings
@@ -183,8 +187,9 @@ def explain(
         method = explainer_of(method, f"method {method!r}", settings)
     elif settings:
         raise ConfigError(f"{', '.join(settings)}: an explainer has its settings; give a method's name with settings")
-    names = names_of(clips, clip_ids)
     with _ready(model, clips) as classifier:
+        names = names_of(clips, clip_ids)
+        clips = clips.clone() if clips.is_inference() else clips  # autograd takes no tensor of inference mode
         targets = _targets(classifier, clips, target)
         if classifier is model:
             return method(model, clips, targets, names).float()
@@ -197,7 +202,7 @@ def evaluate(
     model: nn.Module,
     clips: Tensor,
     attribution: ArrayLike,
-    target: int | str | Sequence[int] | Tensor | None = None,
+    target: int | str | Sequence[int | str] | Tensor | None = None,
     metrics: str | Callable | Sequence[str | Callable] = ("insertion_deletion",),
     precision: str | None = None,
     **annotations: Any,
@@ -272,13 +277,18 @@ def evaluate(
 @contextmanager
 def _ready(model: nn.Module, clips: Tensor) -> Iterator[VideoClassifier]:
     """The model as a `VideoClassifier` in eval mode, put back as it was afterwards."""
+    import torch
+
     from swagv.errors import ConfigError
 
-    if clips.ndim != 5 or not clips.is_floating_point():
+    if not isinstance(clips, torch.Tensor) or clips.ndim != 5 or not clips.is_floating_point() or not len(clips):
+        given = f"{clips.dtype} {tuple(clips.shape)}" if hasattr(clips, "shape") else type(clips).__name__
         raise ConfigError(
-            f"clips must be float N,3,T,H,W; got {clips.dtype} {tuple(clips.shape)}. model.preprocess(frames) makes "
+            f"clips must be a float tensor N,3,T,H,W of one clip or more; got {given}. model.preprocess(frames) makes "
             "them from frames N,T,H,W,3 uint8"
         )
+    if not torch.isfinite(clips).all():
+        raise ConfigError("clips hold NaN or infinity; every explanation of them would say nothing")
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -307,7 +317,7 @@ def _as_classifier(model: nn.Module, clips: Tensor) -> VideoClassifier:
     return classifier
 
 
-def _targets(model: VideoClassifier, clips: Tensor, target: int | str | Sequence[int] | Tensor | None) -> Tensor:
+def _targets(model: VideoClassifier, clips: Tensor, target: int | str | Sequence[int | str] | Tensor | None) -> Tensor:
     """Classes (N,) int64 on the clips' device."""
     import torch
 
@@ -316,11 +326,12 @@ def _targets(model: VideoClassifier, clips: Tensor, target: int | str | Sequence
 
     with torch.inference_mode():
         logits = model(clips[:1] if target is not None else clips)
-    if isinstance(target, str):
-        target = target_index(target, model.categories)
     if target is None:
         return logits.argmax(1).clone()
-    classes = torch.as_tensor(target, dtype=torch.long, device=clips.device).reshape(-1)
-    if len(classes) not in (1, len(clips)) or not ((classes >= 0) & (classes < logits.shape[1])).all():
+    given = target.reshape(-1).tolist() if isinstance(target, torch.Tensor) else target
+    given = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    named = [target_index(one, model.categories) if isinstance(one, str) else one for one in given]
+    whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in named)
+    if len(named) not in (1, len(clips)) or not whole or not all(0 <= one < logits.shape[1] for one in named):
         raise ConfigError(f"target {target!r}: give one class or {len(clips)}, each from 0 to {logits.shape[1] - 1}")
-    return classes.expand(len(clips))
+    return torch.tensor([int(one) for one in named], device=clips.device).expand(len(clips))

@@ -6,12 +6,41 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from swagv.errors import ConfigError
+
 # What a file system without hard links answers.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+
+def check_out(out: Path, suffixes: Sequence[str], *inputs: Path | None) -> None:
+    """Find out, before the work, whether a file can be written.
+
+    Raises
+    ------
+    ConfigError
+        If it has none of the suffixes, is a folder or one of the inputs, or its folder cannot be written to.
+    """
+    if out.suffix.lower() not in suffixes:
+        raise ConfigError(f"{out}: what to write is told by the suffix, one of {', '.join(suffixes)}")
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder; give a file to write")
+    for one in inputs:
+        if one is not None and one.exists() and out.exists() and out.samefile(one):
+            raise ConfigError(f"{out} is the input itself; give another file to write")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{out} cannot be written: no file can be made in {folder}")
+
+
+class OutputError(OSError):
+    """A file could not be written; the message says which, and why."""
+
+    def __init__(self, out: Path, error: OSError):
+        super().__init__(f"{out} cannot be written: {error.strerror or error}")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -121,6 +121,46 @@ def open_store(path: Path | str) -> zarr.Group:
         if gone or group.attrs["digest"] != _digest(group):
             raise SwagvError(f"{path} is damaged. Delete it and run the workflow again")
     return group
+
+
+# Codecs that make numbers or text of bytes. Others may run what a file holds, as that of Python's pickles does.
+_CODECS = {
+    *(
+        "bytes",
+        "transpose",
+        "sharding_indexed",
+        "crc32c",
+        "blosc",
+        "zstd",
+        "gzip",
+        "zlib",
+        "bz2",
+        "lzma",
+        "lz4",
+        "lz4hc",
+    ),
+    *("shuffle", "bitround", "delta", "fixedscaleoffset", "packbits", "quantize", "vlen-utf8", "string"),
+}
+
+
+def check_codecs(name: str, array: zarr.Array) -> None:
+    """Raise SwagvError, before anything of an array is read, where it has a codec that is not known to be harmless."""
+    said = array.metadata.to_dict()
+    todo = [said.get("codecs"), said.get("filters"), said.get("compressor"), said.get("compressors")]
+    while todo:
+        codec = todo.pop()
+        if isinstance(codec, list | tuple):
+            todo += codec
+        elif isinstance(codec, Mapping):
+            found = str(codec.get("id") or codec.get("name", "")).removeprefix("numcodecs.")
+            if found and found not in _CODECS:
+                raise SwagvError(
+                    f"{name} is packed by {found!r}, which may run what is in it. Save it as plain numbers"
+                )
+            inner = codec.get("configuration") or {}
+            todo += [inner.get("codecs"), inner.get("index_codecs")]
+        elif codec is not None:
+            todo.append(codec.to_dict() if hasattr(codec, "to_dict") else codec.get_config())
 
 
 def _arrays(group: zarr.Group) -> dict[str, zarr.Array | None]:

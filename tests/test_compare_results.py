@@ -93,9 +93,25 @@ def test_what_was_done_differently_is_said(two, capsys):
     assert "differs in 2: precision: fp32 -> bf16" in lines
     assert "differs in 2: spec.metric.steps: 28 -> 10" in lines
     assert "only in a: d/m/old/insertion_deletion" in lines
-    assert "in 3 scores of clips another class was explained" in lines
+    assert "another class was explained: d/m/grad_cam/insertion_deletion: 1 of 7 clips" in lines
     assert sum(line.startswith("d        m      grad_cam") for line in lines) == 3
     assert any("deletion AUC ↓" in line and "+0.100" in line for line in lines)
+
+
+def test_what_one_run_could_not_score_is_a_row(two, capsys):
+    """A method whose clips all failed in b is not left out without a word."""
+    table = two[1] / "d" / "m" / "insertion_deletion" / "centre" / "0000.parquet"
+    table.unlink()
+    failed = [row | {"status": "unreadable", "deletion_auc": None, "insertion_auc": None} for row in rows("centre")]
+    write_table(table, failed, insertion_deletion_schema(28), SAID)
+    (row,) = [
+        one for one in compare_results(*two)["scores"] if (one["method"], one["metric"]) == ("centre", "deletion_auc")
+    ]
+    assert (row["n"], row["only_a"], row["only_b"]) == (0, 8, 0)
+    assert main(["compare", *map(str, two)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("d        m      centre")]
+    assert len(lines) == 3
+    assert all("no clip in common" in line and line.endswith("8, 0") for line in lines)
 
 
 def test_json_and_csv_and_one_metric(two, tmp_path, capsys):
@@ -133,7 +149,7 @@ def test_a_metric_that_a_table_names_is_not_imported(two, tmp_path, capsys):
     ("change", "arguments", "message"),
     [
         (lambda b: None, ["--metric", "insertion"], "has no scores of 'insertion'. Did you mean 'insertion_deletion'"),
-        (lambda b: None, ["--out", "o.txt"], "must be .csv"),
+        (lambda b: None, ["--out", "o.txt"], "o.txt: what to write is told by the suffix, one of .csv"),
         (lambda b: (b / "d").rename(b / "e"), [], "have no dataset, model, method and metric in common"),
         (lambda b: b.rename(b.with_name("gone")), [], "is not a folder"),
         (lambda b: next(b.rglob("*.parquet")).write_bytes(b"cut"), [], "cannot be read"),

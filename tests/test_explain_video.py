@@ -340,7 +340,7 @@ WRONG = {
         "does not fit C3D: keys",
     ),
     "suffix": (["short.mp4", "--out", "o.gif"], "o.gif: what to write is told by the suffix, one of .mp4, .png, .npz"),
-    "itself": (["short.mp4", "--out", "short.mp4"], "short.mp4 is the video itself"),
+    "itself": (["short.mp4", "--out", "short.mp4"], "short.mp4 is the input itself"),
     "a file for a folder": (["short.mp4", "--out", "text.mp4/o.mp4"], "text.mp4/o.mp4 cannot be written"),
     "time limit": (["short.mp4", "--time-limit", "0.001"], "longer than 0.001 s; --time-limit gives it more"),
 }

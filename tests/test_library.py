@@ -89,7 +89,7 @@ def test_targets(mine, clips):
     assert torch.equal(one, swagv.explain(mine, clips, "guided_backprop", target=[3, 3]))
     model = swagv.load_model("c3d_demo", weights=None)
     blank = torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0))
-    by_name = swagv.explain(model, blank, "grad_cam", target="spin")
+    by_name = swagv.explain(model, blank, "grad_cam", target=["spin"])
     assert torch.equal(by_name, swagv.explain(model, blank, "grad_cam", target=model.categories.index("spin")))
 
 
@@ -101,6 +101,8 @@ def test_targets(mine, clips):
         ({"method": Centre(), "seed": 1}, "an explainer has its settings"),
         ({"target": 4}, "give one class or 2, each from 0 to 3"),
         ({"target": [0, 1, 2]}, "give one class or 2"),
+        ({"target": 1.7}, "give one class or 2"),
+        ({"target": True}, "give one class or 2"),
         ({"target": "spn"}, "'spn' is not a category"),
         ({"clip_ids": ["a"]}, "1 clip_ids for 2 clips"),
         ({"method": "torch:relu"}, "'torch:relu' is not a swagv Explainer"),
@@ -113,9 +115,11 @@ def test_mistakes(arguments, message, mine, clips):
 
 
 def test_clips_of_another_rank_or_type(mine, clips):
-    for wrong in (clips[0], (clips * 100).to(torch.uint8)):
-        with pytest.raises(ConfigError, match="clips must be float N,3,T,H,W; got"):
+    for wrong in (clips[0], (clips * 100).to(torch.uint8), clips[:0], clips.numpy(), None):
+        with pytest.raises(ConfigError, match="clips must be a float tensor N,3,T,H,W of one clip or more; got"):
             swagv.explain(mine, wrong)
+    with pytest.raises(ConfigError, match="clips hold NaN or infinity"):
+        swagv.explain(mine, clips * torch.inf, "guided_backprop")
 
 
 def test_evaluate_is_the_metric(mine, clips):
@@ -134,7 +138,10 @@ def test_evaluate_in_bfloat16_is_near_and_not_the_same(demo_models):
     model = demo_models["c3d_demo"]
     clips = torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0))
     attribution = swagv.explain(model, clips, "centre")
-    full, half = (swagv.evaluate(model, clips, attribution, precision=name) for name in ("fp32", "bf16"))
+    metric = InsertionDeletion(steps=2)
+    full, half = (
+        swagv.evaluate(model, clips, attribution, metrics=metric, precision=name) for name in ("fp32", "bf16")
+    )
     difference = (full["insertion_curve"] - half["insertion_curve"]).abs().max()
     assert 0 < difference < 0.05
 
@@ -147,3 +154,17 @@ def test_evaluate_says_what_is_missing(mine, clips):
         swagv.evaluate(mine, clips, attribution, boxes=None)
     with pytest.raises(ConfigError, match="precision='fp8': must be one of fp32, tf32, bf16"):
         swagv.evaluate(mine, clips, attribution, precision="fp8")
+
+
+def test_networks_that_cannot_be_taken_are_said_at_once(mine):
+    for network, message in ((None, "give a name or a torch.nn.Module"), (mine.double(), "give network.float()")):
+        with pytest.raises(ConfigError, match=message):
+            swagv.load_model(network)
+    with pytest.raises(ConfigError, match="device 'cuda:99'"):
+        swagv.load_model("c3d_demo", device="cuda:99")
+
+
+def test_clips_of_inference_mode(mine, clips):
+    with torch.inference_mode():
+        made = clips.clone()
+    assert torch.equal(swagv.explain(mine, made, "guided_backprop"), swagv.explain(mine, clips, "guided_backprop"))

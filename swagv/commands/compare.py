@@ -38,12 +38,11 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
 def run(given: argparse.Namespace) -> int:
     """Print the comparison."""
     from swagv.compare_results import as_text, compare_results
-    from swagv.errors import ConfigError
     from swagv.plain import as_json
-    from swagv.publish import publish
+    from swagv.publish import check_out, publish
 
-    if given.out is not None and given.out.suffix.lower() != ".csv":
-        raise ConfigError(f"{given.out}: what to write is told by the suffix, which must be .csv")
+    if given.out is not None:
+        check_out(given.out, (".csv",))
     found = compare_results(given.a, given.b, tuple(given.metrics or ()))
     if given.out is not None:
         import pandas as pd

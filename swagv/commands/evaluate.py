@@ -20,7 +20,8 @@ examples:
 An .npz file or a zarr group has attribution, or attribution/METHOD for several methods: (N,T,H,W) float, as large as
 the network's input, or (T,H,W) of one clip. Beside it, or in the file of --clips: frames (N,T,H,W,3) uint8, and where
 they are known target (N), boxes (N,T,4) in pixels of the map and clip_ids (N), video@start, whose clips of one video
-are drawn together by the bootstrap. The interval is the 95 % bootstrap's over videos."""
+are drawn together by the bootstrap. The interval is the 95 % bootstrap's over videos. Of what `explain --whole` wrote,
+frames at the end that make no whole clip are left out. Exit code 1 where not one clip could be scored."""
 
 
 def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -70,17 +71,18 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
 
 def run(given: argparse.Namespace) -> int:
     """Print the scores."""
-    from swagv.evaluate_file import Scoring, as_text, evaluate_file
+    from swagv.evaluate_file import Order, as_text, evaluate_file
     from swagv.plain import as_json
 
     asked = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
-    scoring = Scoring(**{item.name: asked[item.name] for item in fields(Scoring) if asked[item.name] is not None})
+    order = Order(**{item.name: asked[item.name] for item in fields(Order) if asked[item.name] is not None})
     with Progress("evaluate") as progress:
-        result = evaluate_file(scoring, progress.at, lambda line: print(f"swagv: {line}", file=sys.stderr))
+        result = evaluate_file(order, progress.at, lambda line: print(f"swagv: {line}", file=sys.stderr))
+    scored = any(one["n"] for one in result["summary"])
     if given.json:
         print(as_json(result))
-        return 0
+        return int(not scored)
     print(as_text(result))
     for file in result["files"]:
         print(file)
-    return 0
+    return int(not scored)

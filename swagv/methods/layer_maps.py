@@ -178,14 +178,20 @@ def _captured(model: VideoClassifier, clips: Tensor, layer: str) -> tuple[Tensor
 
 def _in_time_and_space(model: VideoClassifier, output: Tensor, layer: str) -> Tensor:
     """N,K,t,h,w of what a layer gives, through the model's `reshape` where it has one."""
+    import torch
+
     found, how = output, "gives"
     if model.reshape is not None:
         how = "is reshaped to"
         try:
             found = model.reshape(output)
-        except (IndexError, RuntimeError, ValueError) as error:
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = f"gives {tuple(output.shape)}, which the network's `reshape` does not take: {error}"
             raise NotApplicable(f"layer {layer!r} {reason}; {_NEEDED}") from error
+        if not isinstance(found, torch.Tensor) or found.shape[:1] != output.shape[:1] or found.numel() > output.numel():
+            given = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            reason = f"gives {tuple(output.shape)}, of which the network's `reshape` makes {given}: not one map a clip"
+            raise NotApplicable(f"layer {layer!r} {reason}; {_NEEDED}")
     if found.ndim != 5:
         raise NotApplicable(f"layer {layer!r} {how} {tuple(found.shape)}; {_NEEDED}")
     return found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("fp32", "tf32", "bf16")
 SUBSTRATES = ("zero", "black", "blur")
 TIES = ("raster", "reverse", "random")
+_MOST_STEPS = 10_000  # more curve than anyone looks at, and less than a memory holds
 _BLUR = 20.0  # pixels; the strongest of extremal perturbations, which leaves nothing of an actor
 
 
@@ -55,8 +56,8 @@ class InsertionDeletion:
         for name, known in (("substrate", SUBSTRATES), ("ties", TIES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be one of {', '.join(known)}")
-        if self.steps < 1:
-            raise ValueError(f"steps={self.steps}: must be at least 1")
+        if not 1 <= self.steps <= _MOST_STEPS:
+            raise ValueError(f"steps={self.steps}: must be at least 1, and at most {_MOST_STEPS}")
 
     def passes(self, shape: tuple[int, int, int]) -> Passes:
         """Passes of the network that its stage takes for each clip of `shape` (T,H,W).

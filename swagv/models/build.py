@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,41 @@ def as_classifier(network: nn.Module, **settings: Any) -> VideoClassifier:
     (8, 112)
     """
     card = replaced(type(network).__name__, ModelCard("", self_contained=True), settings)
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{network!r} is a {type(network).__name__}; give a name or a torch.nn.Module")
     tensor = next(network.parameters(), torch.zeros(0))
+    if tensor.is_floating_point() and tensor.dtype != torch.float32:
+        raise ConfigError(f"{type(network).__name__} is in {tensor.dtype}, clips are float32: give network.float()")
     return _classifier(network, card).to(tensor.device)
+
+
+@contextmanager
+def taking_clips(name: str, card: ModelCard) -> Iterator[None]:
+    """A network that fails on clips of another length or size than its own does not take them.
+
+    Parameters
+    ----------
+    name
+        As `load_card` takes it.
+    card
+        The network's, as it is used.
+
+    Raises
+    ------
+    ConfigError
+        In place of the network's own RuntimeError.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        own, reason = load_card(name), str(error).partition("\n")[0]
+        if card.clip_len != own.clip_len:
+            raise ConfigError(f"model {name!r} does not take clips of {card.clip_len} frames: {reason}") from error
+        if card.geometry != own.geometry:
+            raise ConfigError(f"model {name!r} does not take {card.geometry.crop} pixels: {reason}") from error
+        raise
 
 
 def _classifier(network: nn.Module, card: ModelCard) -> VideoClassifier:

@@ -95,9 +95,19 @@ def _other_content(path: Path) -> str:
         return ""
     if beginning.startswith(b"<"):
         return "it is a web page, such as a server sends in place of a file that it does not have"
+    if beginning.startswith(b"PK") and path.suffix != ".safetensors" and not _is_checkpoint(path):
+        return "it is a zip archive of something else, such as an .npz"
     if beginning.startswith(b"version https://git-lfs"):
         return "it is a pointer of Git LFS; `git lfs pull` gets the file itself"
     return ""
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return True  # one that is cut may have been
 
 
 def _listed(keys: list[str]) -> str:

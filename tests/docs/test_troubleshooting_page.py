@@ -17,8 +17,8 @@ import torch
 import swagv
 from swagv.cli import main
 from swagv.datasets.rendering import render_video, write_video
-from swagv.explain_video import OutputError
 from swagv.metrics.insertion_deletion import InsertionDeletion
+from swagv.publish import OutputError
 from swagv.registry import load_object
 from swagv.runtime import ENVIRONMENT
 from tests.conftest import ROOT

@@ -117,6 +117,9 @@ def test_layers_that_give_no_map(mvit, swin, clips):
     wrong = swagv.load_model(swin, cam_layer="norm", reshape=mvit_tokens)
     with pytest.raises(NotApplicable, match="which the network's `reshape` does not take"):
         swagv.explain(wrong, clips, "grad_cam")
+    for hook in (lambda output: output.transpose(0, 2), lambda output: None):
+        with pytest.raises(NotApplicable, match=r"`reshape` makes .*: not one map a clip"):
+            swagv.explain(swagv.load_model(swin, cam_layer="norm", reshape=hook), clips, "grad_cam")
     flat = swagv.load_model(swin, cam_layer="norm", reshape=lambda output: output.flatten(1))
     with pytest.raises(NotApplicable, match=r"is reshaped to \(2, "):
         swagv.explain(flat, clips, "grad_cam")

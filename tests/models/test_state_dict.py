@@ -94,3 +94,9 @@ def test_what_stands_in_place_of_weights_is_said(name, content, reason, tmp_path
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=f"{name} is not a file of weights \\(.*{reason}"):
         read_state_dict(tmp_path / name)
+
+
+def test_an_archive_of_something_else_is_told_from_a_checkpoint(tmp_path):
+    np.savez(tmp_path / "o.npz", a=np.zeros(3))
+    with pytest.raises(ConfigError, match=r"o\.npz is not a file of weights \(it is a zip archive of something else"):
+        read_state_dict(tmp_path / "o.npz")

@@ -282,7 +282,7 @@ def test_half_precision_is_in_the_provenance_and_near_the_full_one(shard, tmp_pa
     areas = {}
     for precision in ("fp32", "bf16"):
         out = tmp_path / f"{precision}.parquet"
-        insertion_deletion(*paths, out, KEY, spec | {"metric": {"steps": 6, "precision": precision}}, RUNTIME)
+        insertion_deletion(*paths, out, KEY, spec | {"metric": {"steps": 2, "precision": precision}}, RUNTIME)
         areas[precision] = read_table(out).deletion_auc[0]
         assert read_provenance(out)["precision"] == precision
     assert 0 < abs(areas["fp32"] - areas["bf16"]) < 0.01
