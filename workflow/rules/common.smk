@@ -87,7 +87,12 @@ def passed_check():
     specs = {name: model.spec for name, model in evaluation.models.items()}
     modules = [*(module for m in evaluation.models.values() for module in m.card.modules)]
     modules += modules_of(method.spec["object"] for method in evaluation.methods.values())
-    checked = {"config": config, "models": specs, "code": fingerprint(["swagv.commands.check", *modules]), "with": networks}
+    checked = {
+        "config": config,
+        "models": specs,
+        "code": fingerprint(["swagv.commands.check", *modules]),
+        "with": networks,
+    }
     return sha256(canonical(checked).encode()).hexdigest()[:16]
 
 
