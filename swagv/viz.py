@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import matplotlib
 import numpy as np
@@ -381,13 +381,25 @@ def video_writer(
     path: Path | str, fps: float | Fraction, audio_from: Path | str | None = None
 ) -> Iterator[VideoWriter]:
     """`write_video` for frames that are handed over one by one, to ``write``; see there."""
-    import av
-
     # Through a file of Python's, so that a full disk is an OSError whenever it is met.
-    with open(path, "wb") as file, _sound_of(audio_from) as sound, av.open(file, "w", format="mp4") as container:
+    with open(path, "wb") as file, _sound_of(audio_from) as sound, _mp4(file) as container:
         writer = VideoWriter(container, Fraction(fps).limit_denominator(100_000), sound)
         yield writer
         writer.finish()
+
+
+@contextmanager
+def _mp4(file: BinaryIO) -> Iterator[av.container.OutputContainer]:
+    import av
+
+    container = av.open(file, "w", format="mp4")
+    try:
+        yield container
+    except BaseException:
+        with suppress(av.FFmpegError, OSError):  # what it still holds has no more room than what did not fit
+            container.close()
+        raise
+    container.close()
 
 
 class VideoWriter:

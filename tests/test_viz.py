@@ -2,6 +2,7 @@ import av
 import numpy as np
 import pytest
 
+import swagv.viz
 from swagv.geometry import Geometry
 from swagv.viz import (
     BAR_HEIGHT,
@@ -207,3 +208,17 @@ def test_filmstrip_draws_the_box_of_each_frame():
     boxes[5] = BOX
     strip = filmstrip(FRAMES, None, boxes, (0, 5))
     assert np.array_equal(strip, np.hstack([FRAMES[0], draw_box(FRAMES[5], BOX)]))
+
+
+def test_what_fails_while_a_film_is_closed_does_not_hide_why_it_had_to_be(monkeypatch):
+    """As on a full disk, where FFmpeg fails once more with what it still holds."""
+
+    class Full:
+        def close(self):
+            raise av.FFmpegError(1, "Error in PyAV callback")
+
+    monkeypatch.setattr(av, "open", lambda *args, **kwargs: Full())
+    with pytest.raises(OSError, match="No space left on device"), swagv.viz._mp4(None):
+        raise OSError("No space left on device")
+    with pytest.raises(av.FFmpegError), swagv.viz._mp4(None):
+        pass
