@@ -7,6 +7,8 @@ from pathlib import Path
 
 from swagv.datasets.motions import MOTIONS
 
+_MOST_FRAMES = 1000  # which are rendered in memory
+
 
 def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     """Add the command."""
@@ -31,8 +33,8 @@ def run(given: argparse.Namespace) -> int:
     from swagv.errors import ConfigError
     from swagv.publish import publish
 
-    if given.seed < 0 or (given.frames is not None and given.frames < 1):
-        raise ConfigError("--seed must be at least 0, --frames at least 1")
+    if given.seed < 0 or (given.frames is not None and not 1 <= given.frames <= _MOST_FRAMES):
+        raise ConfigError(f"--seed must be at least 0, --frames from 1 to {_MOST_FRAMES}")
     video = render_video(MOTIONS.index(given.motion), given.seed, given.frames)
     with publish(given.out) as partial:
         write_video(partial, video.frames)

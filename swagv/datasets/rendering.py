@@ -18,6 +18,7 @@ from swagv.datasets.motions import MOTIONS
 HEIGHT, WIDTH, FPS = 240, 320, 25
 # Half the centre square that swagv.geometry.Geometry's default crop sees of a 320x240 video, in pixels of the video.
 _VISIBLE_HALF = 104
+_FASTEST = 1.4  # pixels a frame, of the background
 _CENTRE = np.array([WIDTH / 2, HEIGHT / 2])
 
 
@@ -84,12 +85,12 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], scales: tuple[float
 
 
 def _draw_background(rng: np.random.Generator, length: int) -> np.ndarray:
-    margin = 64
+    margin = max(64, int(np.ceil(_FASTEST * length / 2)) + 1)  # how far it drifts to either side
     shape = (HEIGHT + 2 * margin, WIDTH + 2 * margin)
     base = rng.uniform(60, 195, 3)
     texture = np.stack([_noise(rng, shape, (48.0, 16.0, 6.0)) for _ in range(3)], -1) * 40 + base
     direction = rng.uniform(0, 2 * np.pi)
-    velocity = rng.uniform(0.3, 1.4) * np.array([np.cos(direction), np.sin(direction)])
+    velocity = rng.uniform(0.3, _FASTEST) * np.array([np.cos(direction), np.sin(direction)])
     frames = np.empty((length, HEIGHT, WIDTH, 3), np.float32)
     for t in range(length):
         x, y = margin + velocity * (t - length / 2)

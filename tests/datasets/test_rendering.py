@@ -52,3 +52,10 @@ def test_actors_are_off_centre_inside_the_crop_and_a_central_box_does_not_win():
 
 def test_adding_videos_changes_no_other():
     assert RenderedDataset(videos=10).list_videos()[:6] == RenderedDataset(videos=6).list_videos()
+
+
+def test_a_long_video_has_its_background_to_the_end():
+    video = render_video(3, 0, 250)
+    assert video.frames.shape == (250, 240, 320, 3)
+    assert np.isfinite(video.boxes).all()
+    assert min(frame.std() for frame in video.frames) > 5
