@@ -19,6 +19,7 @@ from swagv.given_clips import GivenClip, GivenClips
 from swagv.headings import heading
 from swagv.library import evaluate, read_clip
 from swagv.metrics import annotations_of, needs_network
+from swagv.metrics.localisation import as_array
 from swagv.models.cards import load_card
 from swagv.models.weights import find_weights
 from swagv.plain import as_json, in_columns
@@ -118,6 +119,8 @@ def evaluate_file(
     OSError, RuntimeError
         If the work fails.
     """
+    from swagv.models.build import taking_clips
+
     outs = list(dict.fromkeys(asked.outs))
     for out in outs:
         check_out(out, SUFFIXES, asked.explanations, asked.clips, asked.video)
@@ -137,8 +140,6 @@ def evaluate_file(
             raise ConfigError(f"{name} needs true boxes: an array boxes (N,T,4) in the file, or in that of --clips")
     if given.left_out:
         warn(f"the last {given.left_out} frames make no whole clip and are left out")
-    from swagv.models.build import taking_clips
-
     with taking_clips(asked.model, card):
         model = _load_model(asked, card_settings | {"clip_len": card.clip_len}, metrics.values())
     rows: list[dict[str, Any]] = []
@@ -191,10 +192,9 @@ def _chosen(asked: Order, given: GivenClips) -> tuple[str, ...]:
 def _load_model(asked: Order, settings: dict[str, Any], metrics: Any) -> VideoClassifier:
     import torch
 
-    from swagv.network_batches import load_for_stage
+    from swagv.network_batches import check_device, load_for_stage
 
-    if asked.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: PyTorch finds no GPU here; leave --device out, or give cpu")
+    check_device(asked.device)
     precisions = {getattr(metric, "precision", "fp32") for metric in metrics if needs_network(metric)}
     # Made ready once, where all that runs it wants it the same.
     precision = precisions.pop() if len(precisions) == 1 else None
@@ -245,7 +245,9 @@ def _scored(
             boxes = _boxes(metric, [good[place] for place in some])
             found = evaluate(model, clips[some], maps, classes[some], metric, **boxes)
             for row, place in enumerate(some):
-                rows[good[place].clip_id, name] |= {score: _plain(values[row]) for score, values in found.items()}
+                rows[good[place].clip_id, name] |= {
+                    score: as_array(values[row]).tolist() for score, values in found.items()
+                }
     for row in rows.values():
         if row["status"] == "ok" and row.keys() <= _NO_SCORE:
             row["status"] = "no_true_box"
@@ -272,11 +274,6 @@ def _boxes(metric: Any, clips: Sequence[GivenClip]) -> dict[str, np.ndarray]:
         return {}
     none = np.full((len(next(iter(clips[0].maps.values()))), 4), np.nan)
     return {"boxes": np.stack([none if clip.boxes is None else clip.boxes for clip in clips])}
-
-
-def _plain(value: Any) -> Any:
-    """A number, or a list of them, of a tensor's or an array's row."""
-    return np.asarray(value).tolist()
 
 
 def _summaries(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

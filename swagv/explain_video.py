@@ -456,10 +456,9 @@ def _load_model(
     import torch
 
     from swagv.models.build import taking_clips
-    from swagv.network_batches import load_for_stage
+    from swagv.network_batches import check_device, load_for_stage
 
-    if order.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: PyTorch finds no GPU here; leave --device out, or give cpu")
+    check_device(order.device)
     spec = {"card": order.model, "weights": order.weights, "settings": settings}
     model = load_for_stage(spec, order.device, torch.get_num_threads())
     if model.mean.device.type == "cpu":

@@ -21,7 +21,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,9 +136,6 @@ class GivenClips:
 
     def __len__(self) -> int:
         return len(self._places)
-
-    def __iter__(self) -> Iterator[GivenClip]:
-        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> GivenClip:
         """A clip.

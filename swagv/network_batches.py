@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from swagv.errors import ConfigError
 from swagv.forward_passes import in_batches
 from swagv.models.build import build_from_spec
 from swagv.models.classifier import VideoClassifier
@@ -25,6 +26,12 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
+
+
+def check_device(name: str) -> None:
+    """Raise ConfigError where a command is asked for a GPU and there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda: PyTorch finds no GPU here; leave --device out, or give cpu")
 
 
 def load_for_stage(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+from swagv.commands.options import add_network_options, order_of
 from swagv.commands.progress import Progress
 
 _EXAMPLES = """\
@@ -37,15 +37,12 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     )
     add = evaluate.add_argument
     add("explanations", type=Path, metavar="FILE", help=".npz, or the folder of a zarr group")
-    add("--model", required=True, help="of `swagv list models`, or package.module:factory")
-    add("--weights", default="default", help="the model's own, if not given; a file, or a name of torchvision's")
     add("--metric", action="append", dest="metrics", help="of `swagv list metrics`; several times for several")
     add("--method", action="append", dest="methods", help="of those in the file; all of them if not given")
     add("--clips", type=Path, metavar="FILE", help="another .npz or zarr with the frames, in the same order or by id")
     add("--video", type=Path, help="the video that the only clip in the file is from")
     add("--start", type=int, metavar="FRAME", help="its first frame in --video, from 0; the middle if not given")
     add("--frame-step", type=int, default=1, metavar="N", help="of --video, take each N-th frame")
-    add("--clip-len", type=int, metavar="N", help="frames of a clip; the network's own number if not given")
     add("--target", help="class to score, a name or a number; that of the file, else the highest one, if not given")
     add(
         "--out",
@@ -55,17 +52,7 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
         metavar="FILE",
         help="several times for several; .csv, .parquet or .json with a row a clip, .svg of the curves",
     )
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add(
-        "--set",
-        action="extend",
-        nargs="+",
-        dest="settings",
-        metavar="KEY=VALUE",
-        help="a setting of the metrics that have it; METRIC.KEY=VALUE of one; model.KEY=VALUE of the network's card",
-    )
-    add("--time-limit", type=float, default=120, metavar="SECONDS", help="for reading the video; 120 if not given")
-    add("--json", action="store_true", help="print one JSON object")
+    add_network_options(evaluate, "metric")
     evaluate.set_defaults(run=run)
 
 
@@ -74,8 +61,7 @@ def run(given: argparse.Namespace) -> int:
     from swagv.evaluate_file import Order, as_text, evaluate_file
     from swagv.plain import as_json
 
-    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
-    order = Order(**{item.name: asked[item.name] for item in fields(Order) if asked[item.name] is not None})
+    order = order_of(Order, given)
     with Progress("evaluate") as progress:
         result = evaluate_file(order, progress.at, lambda line: print(f"swagv: {line}", file=sys.stderr))
     scored = any(one["n"] for one in result["summary"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+from swagv.commands.options import add_network_options, order_of
 from swagv.commands.progress import Progress
 
 _EXAMPLES = """\
@@ -36,8 +36,6 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     )
     add = explain.add_argument
     add("video", type=Path, metavar="VIDEO", help="a file, or a folder of frames")
-    add("--model", required=True, help="of `swagv list models`, or package.module:factory")
-    add("--weights", default="default", help="the model's own, if not given; a file, or a name of torchvision's")
     add("--method", action="append", dest="methods", help="of `swagv list methods`; several times for several")
     add("--target", help="class to explain, a name or a number; the highest one of the clip if not given")
     which = explain.add_mutually_exclusive_group()
@@ -45,7 +43,6 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     which.add_argument(
         "--whole", action="store_true", help="explain all of the video, clip by clip, and keep its sound"
     )
-    add("--clip-len", type=int, metavar="N", help="frames of a clip; the network's own number if not given")
     add("--frame-step", type=int, default=1, metavar="N", help="take each N-th frame")
     add(
         "--out",
@@ -55,20 +52,10 @@ def add_parser(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
         metavar="FILE",
         help="several times for several; .mp4 film, .png filmstrip, .npz arrays; VIDEO.METHOD.mp4 here if not given",
     )
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add(
-        "--set",
-        action="extend",
-        nargs="+",
-        dest="settings",
-        metavar="KEY=VALUE",
-        help="a setting of the methods that have it; METHOD.KEY=VALUE of one; model.KEY=VALUE of the network's card",
-    )
     add("--opacity", type=float, default=0.7, help="of the highest value, from 0 to 1")
     add("--signed", action="store_true", help="blue below zero and red above, for methods that tell for from against")
     add("--borders", action="store_true", help="draw the borders of a SWAG-V method's supervoxels")
-    add("--time-limit", type=float, default=120, metavar="SECONDS", help="for reading the video; 120 if not given")
-    add("--json", action="store_true", help="print one JSON object")
+    add_network_options(explain, "method")
     explain.set_defaults(run=run)
 
 
@@ -76,8 +63,7 @@ def run(given: argparse.Namespace) -> int:
     """Print the classes and the files."""
     from swagv.explain_video import Order, explain_video
 
-    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
-    order = Order(**{item.name: asked[item.name] for item in fields(Order) if asked[item.name] is not None})
+    order = order_of(Order, given)
     count = 0
     with Progress("explain", shown=given.whole) as progress:
 
