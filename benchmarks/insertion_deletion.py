@@ -1,7 +1,7 @@
 """Insertion and deletion: against bare forward passes of the same network, and against loops that others use.
 
-`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2]`. All score the same maps of
-the same clips, in 28 steps, and are given nothing else:
+`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2]
+[--precision fp32 …]`. All score the same maps of the same clips, in 28 steps, and are given nothing else:
 
 - **RISE-style loop**: point after point of a game, a batch of all clips, the network as it comes; 58 passes a clip.
 - **torchcam**: its DeletionInsertionMetric on all clips, the network as it comes; 56 passes a clip.
@@ -10,18 +10,23 @@ the same clips, in 28 steps, and are given nothing else:
 - **swagv job**: the workflow's stage as a process of its own, from starting Python to the finished table. The stage
   before has the scores of intact and blank clips, so it makes 54 passes a clip; `of_bare` is corrected for that.
 
-`speedup` is over the RISE-style loop and `of_torchcam` over torchcam; `of_bare` is a time over that of the bare passes
-in the same precision. `auc_error` is the difference from the loop's areas, of the mean over clips and the largest of a
-clip, over both games; networks without weights in the package get random ones, whose scores say nothing, and no error.
+- **torchcam script**: torchcam as a process of its own, as its users run it: from starting Python to the areas, in the
+  environment that the user has rather than the one that the workflow gives its jobs.
+
+`speedup` is over the RISE-style loop and `of_torchcam` over torchcam, of a job over the script;
+`of_bare` is a time over that of the bare passes in the same precision. `auc_error` is the difference from
+the loop's areas, of the mean over clips and the largest of a clip, over both games; networks without weights in the
+package get random ones, whose scores say nothing, and no error.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,13 +44,14 @@ from swagv.models.build import build_model
 from swagv.models.cards import load_card
 from swagv.models.classifier import VideoClassifier
 from swagv.models.inference import for_inference
+from swagv.runtime import ENVIRONMENT
 from swagv.stores import create_store
 from swagv.tables import PREDICTIONS, write_table
 
 STEPS = 28
 PASSES, JOB_PASSES = 2 * (STEPS - 1) + 2, 2 * (STEPS - 1)
 MODELS = ("r2plus1d_18", "c3d", "r2plus1d_demo", "c3d_demo")
-LOOP = "RISE-style loop"
+LOOP, SCRIPT = "RISE-style loop", "torchcam script"
 _JOB = """
 import json, sys
 from pathlib import Path
@@ -53,6 +59,16 @@ from swagv.stages.insertion_deletion import insertion_deletion
 folder, spec, runtime = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 key = {"dataset": "d", "model": "m", "method": "x", "shard": "0000"}
 insertion_deletion(*(folder / name for name in ("clips", "predictions", "maps", "out")), key, spec, runtime)
+"""
+_SCRIPT = """
+import sys
+import torch
+from benchmarks.insertion_deletion import torchcam
+from swagv.models.build import build_model
+clips, attribution, target = torch.load(sys.argv[1], weights_only=True).values()
+torch.set_num_threads(int(sys.argv[4]))
+model = build_model(sys.argv[2], sys.argv[3] or None, channels_last=False).to(clips.device)
+torchcam(model, clips, attribution, target, int(sys.argv[5]))
 """
 
 
@@ -137,7 +153,14 @@ def job(folder: Path, name: str, weights: str | None, batch_size: int, device: s
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
-def table(name: str, clips: int, batch_size: int, rounds: int, device: str) -> pd.DataFrame:
+def script(saved: Path, name: str, weights: str | None, batch_size: int) -> None:
+    """`torchcam` on what is `saved`, without the settings that the workflow gives its jobs."""
+    environment = {key: value for key, value in os.environ.items() if key not in ENVIRONMENT}
+    arguments = (saved, name, weights or "", torch.get_num_threads(), batch_size)
+    subprocess.run([sys.executable, "-c", _SCRIPT, *map(str, arguments)], check=True, env=environment)
+
+
+def table(name: str, clips: int, batch_size: int, rounds: int, device: str, precisions: Sequence[str]) -> pd.DataFrame:
     """A row a contender."""
     weights = "default" if load_card(name).weights else None
     torch.manual_seed(0)
@@ -164,7 +187,7 @@ def table(name: str, clips: int, batch_size: int, rounds: int, device: str) -> p
     with torch.inference_mode():  # the shapes that each will see
         plain(contiguous)
         plain(batch.contiguous())
-    for precision in ("fp32", "bf16") if device == "cpu" else ("fp32", "tf32", "bf16"):
+    for precision in precisions:
         ready = for_inference(model, precision)
         bare(ready, batch, 2 * batch_size)
         made[f"bare forward passes, {precision}"] = partial(bare, ready, batch, PASSES * clips)
@@ -176,11 +199,15 @@ def table(name: str, clips: int, batch_size: int, rounds: int, device: str) -> p
 
     with tempfile.TemporaryDirectory() as folder:
         write_shard(Path(folder), frames, *given)
+        saved = Path(folder) / "clips.pt"
+        torch.save({"clips": contiguous, "attribution": attribution, "target": target}, saved)
+        made[SCRIPT] = partial(script, saved, name, weights, batch_size)
         made["swagv job, fp32"] = partial(job, Path(folder), name, weights, batch_size, device)
         seconds = interleaved({contender: kept(contender) for contender in made}, rounds, warm_up=False)
     found = ratios(seconds, LOOP).set_index("contender")
     found.insert(1, "seconds_a_clip", found["seconds"] / clips)
     found["of_torchcam"] = [np.median(seconds["torchcam"] / own) for own in seconds.values()]
+    found.loc["swagv job, fp32", "of_torchcam"] = np.median(seconds[SCRIPT] / seconds["swagv job, fp32"])
     for contender in made:
         if contender.startswith("swagv"):
             part = JOB_PASSES / PASSES if "job" in contender else 1
@@ -201,10 +228,15 @@ def main() -> None:
     options.add_argument("--model", nargs="+", default=list(MODELS))
     options.add_argument("--clips", type=int, default=2)
     options.add_argument("--batch-size", type=int, default=8)
+    options.add_argument(
+        "--precision", nargs="+", help="fp32 is always among them; all that the device has if left out"
+    )
     given = options.parse_args()
     torch.set_num_threads(max(torch.get_num_threads(), 2))
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # of the networks as they come
-    parts = [table(name, given.clips, given.batch_size, given.rounds, given.device) for name in given.model]
+    known = ("fp32", "bf16") if given.device == "cpu" else ("fp32", "tf32", "bf16")
+    precisions = [name for name in known if name == "fp32" or name in (given.precision or known)]
+    parts = [table(name, given.clips, given.batch_size, given.rounds, given.device, precisions) for name in given.model]
     write(f"insertion_deletion_{given.device}", pd.concat(parts), given.out)
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from swagv.summary import (
     bootstrap_intervals,
@@ -120,7 +121,11 @@ def test_errors_that_are_all_alike_have_the_exact_interval_over_videos():
     row = summarise(clips, "localisation", 100)[0]
     assert (row["mean"], row["ci_high"]) == (100, 100)
     assert row["ci_low"] == pytest.approx(100 * 0.025 ** (1 / 3))  # three videos of two clips each
-    assert exact_interval(False, 10, 100.0) == pytest.approx((0, 100 * (1 - 0.025**0.1)))
+    for videos in (1, 7, 300, 18_000):
+        for all_of_them in (False, True):
+            oracle = binomtest(videos if all_of_them else 0, videos).proportion_ci(0.95, "exact")
+            expected = (100 * oracle.low, 100 * oracle.high)
+            assert exact_interval(all_of_them, videos, 100.0) == pytest.approx(expected, abs=1e-9)
     won = clips.assign(pointing=1.0, pointing_frames=1.0, energy_inside=1.0)
     by_metric = {row["metric"]: (row["ci_low"], row["ci_high"]) for row in summarise(won, "pointing", 100)}
     assert by_metric["pointing"] == (pytest.approx(0.025 ** (1 / 3)), 1)

@@ -1,11 +1,13 @@
 """A copy of the project that runs a tiny configuration in a folder of its own."""
 
+import compileall
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from swagv.slic import slic_supervoxels
 from swagv.stores import open_store
 from swagv.tables import read_table
 from tests.conftest import ROOT
@@ -27,6 +30,17 @@ CONFIG = {
     "runtime": {"batch_size": 8, "device": "cpu", "threads": 1},  # two networks at a time
 }
 WRITTEN = (".zarr", ".parquet", ".mp4", ".html")
+# What another process is compiling into the library's __pycache__.
+HALF_WRITTEN = ("*.pyc.*", "*.tmp.*")
+
+
+@cache
+def compile_library() -> None:
+    """Python and Numba keep compiled code beside its source: made once, it is copied with every project."""
+    compileall.compile_dir(ROOT / "swagv", quiet=2)
+    frames, gradient = np.zeros((4, 16, 16, 3), np.uint8), np.zeros((4, 16, 16), np.float32)
+    for features in ("image", "image+gradient"):
+        slic_supervoxels(frames, gradient, features, n_segments=4, w_color=20, w_grad=9, engine="numba")
 
 
 class Project:
@@ -35,8 +49,9 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(exist_ok=True)
+        compile_library()
         for name in ("workflow", "swagv", "profiles", "envs", "config"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*HALF_WRITTEN))
         shutil.copy(ROOT / "Snakefile", folder)
 
     def configure(self, config: dict) -> None:
