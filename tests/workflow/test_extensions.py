@@ -128,12 +128,13 @@ def test_they_are_in_the_tables(site, tmp_path):
     methods = {"swagv_brightness": {"type": "swagv_g", "attribution": "brightness"}, "saliency_tubes": {}}
     tiny = {"tiny": {"type": "rendered", "videos": 1, "shards": 1}}
     metrics = {"games": {"type": "insertion_deletion", "steps": 4}, "sharpness": {}}  # one under another name
-    project.configure({**CONFIG, "datasets": tiny, "models": own, "methods": methods, "metrics": metrics})
+    models = own | {"r2plus1d_demo": {}}
+    project.configure({**CONFIG, "datasets": tiny, "models": models, "methods": methods, "metrics": metrics})
     project.run(path=site)
     results = project.folder / "results"
     table = read_table(results / "summary/games.parquet").set_index(["model", "method"])
     fit = table[table.metric == "joint"]
-    assert set(fit.index) == {("small", "swagv_brightness")}
+    assert set(fit.index) == {(m, x) for m in models for x in methods} - {("small", "saliency_tubes")}
     assert (fit.n == 1).all()
     assert fit["mean"].notna().all()
     assert table.metric["small", "saliency_tubes"] == "not_applicable"
@@ -142,7 +143,7 @@ def test_they_are_in_the_tables(site, tmp_path):
     assert "lowest deletion + (1 − insertion) is" in html
     typeset = (results / "tables/sharpness.md").read_text()
     assert "small: sharpness ↑" in typeset
-    clips = read_table(results / "tiny/small/sharpness/swagv_brightness/0000.parquet")
+    clips = read_table(results / "tiny/r2plus1d_demo/sharpness/swagv_brightness/0000.parquet")
     assert f"{clips.sharpness[0]:.3f}" in typeset
     assert clips.peak[0] > clips.sharpness[0]
     assert "Nothing to be done" in project.run("-n", path=site)
