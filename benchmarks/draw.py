@@ -36,8 +36,8 @@ def figure(passes: pd.DataFrame, supervoxels: pd.DataFrame) -> str:
     made = Figure(figsize=(8.6, 4.6), layout="constrained")
     above, below = made.subfigures(2, 1, height_ratios=(6, 3))
     for axes, model in zip(above.subplots(1, len(models), sharey=True, squeeze=False)[0], models, strict=True):
-        # A job on two clips is mostly its start.
-        rows = passes[passes["model"].eq(model) & ~passes["contender"].str.contains("job")]
+        # Of a process of its own, two clips are in part its start.
+        rows = passes[passes["model"].eq(model) & ~passes["contender"].str.contains("job|script")]
         title = f"insertion and deletion, {model}"
         bars(axes, list(rows["contender"]), list(rows["seconds_a_clip"]), title, "seconds a clip ↓")
     for axes, features in zip(below.subplots(1, len(recipes), sharey=True, squeeze=False)[0], recipes, strict=True):

@@ -1,7 +1,7 @@
 """Insertion and deletion: against bare forward passes of the same network, and against loops that others use.
 
-`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2]
-[--precision fp32 …]`. All score the same maps of the same clips, in 28 steps, and are given nothing else:
+`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2] [--precision …]`. All score the
+same maps of the same clips, in 28 steps, and are given nothing else:
 
 - **RISE-style loop**: point after point of a game, a batch of all clips, the network as it comes; 58 passes a clip.
 - **torchcam**: its DeletionInsertionMetric on all clips, the network as it comes; 56 passes a clip.
@@ -9,14 +9,13 @@
 - **swagv**: `swagv.metrics.insertion_deletion`, 56 passes a clip.
 - **swagv job**: the workflow's stage as a process of its own, from starting Python to the finished table. The stage
   before has the scores of intact and blank clips, so it makes 54 passes a clip; `of_bare` is corrected for that.
-
 - **torchcam script**: torchcam as a process of its own, as its users run it: from starting Python to the areas, in the
   environment that the user has rather than the one that the workflow gives its jobs.
 
-`speedup` is over the RISE-style loop and `of_torchcam` over torchcam, of a job over the script;
-`of_bare` is a time over that of the bare passes in the same precision. `auc_error` is the difference from
-the loop's areas, of the mean over clips and the largest of a clip, over both games; networks without weights in the
-package get random ones, whose scores say nothing, and no error.
+`speedup` is over the RISE-style loop and `of_torchcam` over torchcam, of the job over the script; `of_bare` is a time
+over that of the bare passes in the same precision. `auc_error` is the difference from the loop's areas, of the mean
+over clips and the largest of a clip, over both games; networks without weights in the package get random ones, whose
+scores say nothing, and no error.
 """
 
 from __future__ import annotations
