@@ -1,7 +1,7 @@
 """Insertion and deletion: against bare forward passes of the same network, and against loops that others use.
 
-`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2] [--precision …]`. All score the
-same maps of the same clips, in 28 steps, and are given nothing else:
+`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2] [--precision …]`. All score
+the same maps of the same clips, in 28 steps, and are given nothing else:
 
 - **RISE-style loop**: point after point of a game, a batch of all clips, the network as it comes; 58 passes a clip.
 - **torchcam**: its DeletionInsertionMetric on all clips, the network as it comes; 56 passes a clip.
