@@ -13,11 +13,11 @@ Voxels stand in rows of `_ROW` along x, each channel of a row together, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from swagv.compiled import compiled
 
 if TYPE_CHECKING:
     from swagv.slic import Grid
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 _ROW = 16  # voxels: two vectors of AVX-512
 _CHANNELS = 4  # Lab and gradient; those that a clip does not have are zero, which adds exactly nothing
 _BLOCK = (4, 8)  # frames and lines of rows that share a list of clusters
-
-
-def _compiled(function: Callable) -> Callable:
-    """`function` in machine code, kept beside its source, or else in ``NUMBA_CACHE_DIR`` or the user's cache folder."""
-    try:
-        return njit(function, nogil=True, cache=True)
-    except RuntimeError as error:
-        if "no locator" not in str(error):
-            raise
-        return njit(function, nogil=True)  # nowhere to keep it: compiled anew by every process, in seconds
 
 
 def cluster(features: np.ndarray, grid: Grid, spacing: float, iterations: int) -> np.ndarray:
@@ -66,7 +56,7 @@ def cluster(features: np.ndarray, grid: Grid, spacing: float, iterations: int) -
     return labels[:, :, :width]
 
 
-@_compiled
+@compiled()
 def _into_rows(features, image):
     channels, depth, height, width = features.shape
     for z in range(depth):
@@ -76,7 +66,7 @@ def _into_rows(features, image):
                     image[z, y, x // _ROW, c * _ROW + x % _ROW] = features[c, z, y, x]
 
 
-@_compiled
+@compiled()
 def _move(image, labels, width, n, reach, scale, step, iterations):
     """Iterations of k-means from the labels of the first one; changes `labels`."""
     depth, height, columns, _ = image.shape
@@ -151,13 +141,13 @@ def _move(image, labels, width, n, reach, scale, step, iterations):
                                 )
 
 
-@_compiled
+@compiled()
 def _colour_distance(row, i, c0, c1, c2, c3):
     t0, t1, t2, t3 = row[i] - c0, row[i + _ROW] - c1, row[i + 2 * _ROW] - c2, row[i + 3 * _ROW] - c3
     return ((t0 * t0 + t1 * t1) + t2 * t2) + t3 * t3
 
 
-@_compiled
+@compiled()
 def _compete(row, across, along, weight, centre, k, best, labels):
     """Give those voxels of a row to cluster `k` that it is nearer to than the ones before it."""
     c0, c1, c2, c3 = centre[3], centre[4], centre[5], centre[6]
@@ -168,7 +158,7 @@ def _compete(row, across, along, weight, centre, k, best, labels):
         best[i] = distance if closer else best[i]
 
 
-@_compiled
+@compiled()
 def _squares(centres, size, reach, scale, block, squares, least):
     """Squared distances (n, size) along an axis, infinite outside a cluster's window, and their minima (n, blocks)."""
     for k in range(len(centres)):
@@ -182,7 +172,7 @@ def _squares(centres, size, reach, scale, block, squares, least):
                 least[k, i // block] = min(least[k, i // block], d * d)
 
 
-@_compiled
+@compiled()
 def _sum_up(image, labels, width, sums, count):
     """Voxels of each cluster, and the sums of their z, y, x and channels, added in raster order."""
     sums[:] = 0
@@ -210,7 +200,7 @@ def _sum_up(image, labels, width, sums, count):
                 s3 += row[i + 3 * _ROW]
 
 
-@_compiled
+@compiled()
 def connect(labels, min_size, max_size):
     """Labels (T, H, W) int32 of connected supervoxels, from 0, by scikit-image's rule.
 

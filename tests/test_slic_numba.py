@@ -30,7 +30,8 @@ def said(process):
 def package(tmp_path):
     (tmp_path / "swagv").mkdir()
     (tmp_path / "swagv" / "__init__.py").touch()
-    shutil.copy(PACKAGE / "slic_numba.py", tmp_path / "swagv")
+    for module in ("slic_numba.py", "compiled.py"):
+        shutil.copy(PACKAGE / module, tmp_path / "swagv")
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""A network made ready for many forward passes and nothing else: batch norm folded away, other precisions."""
+"""A network made ready for many forward passes and nothing else: batch norm folded away, faster convolutions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from swagv.errors import ConfigError
 from swagv.models.classifier import VideoClassifier
+from swagv.models.winograd import WinogradConv3d, winograd_computes
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -29,8 +30,9 @@ def for_inference(model: VideoClassifier, precision: str = "fp32", example: Tens
     """The same classifier, made ready for many forward passes; the one that is given stays as it is.
 
     In eval mode a batch norm that follows a convolution is a scale and a shift of its output: they go into the
-    convolution's weights. That is exact but for rounding, and saves a pass over every feature map. Layers keep their
-    names, but a folded convolution gives something else than before: explain with the model itself.
+    convolution's weights. That is exact but for rounding, and saves a pass over every feature map. In float32 on a CPU
+    large 3x3 convolutions are computed as `swagv.models.winograd` has them. Layers keep their names, but a folded
+    convolution gives something else than before: explain with the model itself.
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def for_inference(model: VideoClassifier, precision: str = "fp32", example: Tens
     if example is None:
         example = torch.zeros(1, 3, model.clip_len, model.crop, model.crop, device=device)
     ready = _folded(model, example)
+    if precision == "fp32" and device.type == "cpu":
+        use_winograd(ready.network)
     ready.precision = precision
     return ready
 
@@ -83,9 +87,7 @@ def fold_batch_norms(network: nn.Module, example: Tensor) -> int:
     Who reads what is seen in one forward pass of `example`; what the network does with the parameters of these layers
     beside calling them is not seen.
     """
-    names: dict[nn.Module, list[str]] = {}
-    for name, layer in network.named_modules(remove_duplicate=False):
-        names.setdefault(layer, []).append(name)
+    names = _names(network)
     reads, calls, pairs = _Reads(), Counter(), {}
 
     def mark(layer: nn.Module, inputs: tuple, output: Any) -> None:
@@ -117,6 +119,15 @@ def fold_batch_norms(network: nn.Module, example: Tensor) -> int:
     return folded
 
 
+def use_winograd(network: nn.Module) -> int:
+    """Put a `WinogradConv3d` in the place of each convolution that it can compute; how many there were."""
+    names = _names(network)
+    able = [layer for layer in names if _plain(layer, (nn.Conv3d,)) and winograd_computes(layer)]
+    for layer in able:
+        _put(network, names[layer], WinogradConv3d(layer))
+    return len(able)
+
+
 class _Reads(TorchFunctionMode):
     """Counts the operations that make a tensor of what each marked layer gave."""
 
@@ -135,6 +146,14 @@ def _plain(layer: nn.Module, kinds: tuple[type, ...]) -> bool:
     """A user's layer may do more than the one that it inherits from; so may hooks and parametrisations."""
     hooked = layer._forward_hooks or layer._forward_pre_hooks or is_parametrized(layer)
     return isinstance(layer, kinds) and type(layer).forward in _FORWARDS and not hooked
+
+
+def _names(network: nn.Module) -> dict[nn.Module, list[str]]:
+    """All names of each layer."""
+    names: dict[nn.Module, list[str]] = {}
+    for name, layer in network.named_modules(remove_duplicate=False):
+        names.setdefault(layer, []).append(name)
+    return names
 
 
 def _put(network: nn.Module, names: list[str], layer: nn.Module) -> None:

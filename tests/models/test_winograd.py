@@ -1,0 +1,127 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from swagv.geometry import Geometry
+from swagv.models.classifier import VideoClassifier
+from swagv.models.inference import for_inference
+from swagv.models.winograd import WinogradConv3d, winograd_computes
+
+
+def layer_and_clips(taps, size, channels=(64, 70), clips=2, bias=True):
+    torch.manual_seed(0)
+    layer = nn.Conv3d(*channels, (taps, 3, 3), padding=(taps // 2, 1, 1), bias=bias)
+    return layer, torch.randn(clips, channels[0], *size)
+
+
+def error(layer, clips):
+    """Largest difference to the definition, in float64, over the largest output."""
+    with torch.inference_mode():
+        expected = copy.deepcopy(layer).double()(clips.double())
+        found = WinogradConv3d(layer)(clips)
+    assert found.shape == expected.shape
+    assert found.dtype == torch.float32
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("taps", "size"),
+    [(1, (8, 8, 8)), (1, (2, 13, 18)), (3, (8, 8, 8)), (3, (5, 11, 14)), (3, (1, 28, 28)), (5, (3, 15, 16))],
+)
+def test_it_is_the_convolution_by_its_definition(taps, size):
+    layer, clips = layer_and_clips(taps, size)
+    assert winograd_computes(layer)
+    assert 1e-8 < error(layer, clips) < 2e-5
+    assert error(layer, clips.contiguous(memory_format=torch.channels_last_3d)) < 2e-5
+
+
+def test_without_a_bias_and_with_any_number_of_threads():
+    layer, clips = layer_and_clips(3, (4, 12, 20), bias=False)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 20):
+            torch.set_num_threads(threads)
+            assert error(layer, clips) < 2e-5
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_whole_numbers_are_convolved_exactly_and_a_border_is_zero():
+    """Sums of few small whole numbers leave float32 nothing to round, but for thirds in the kernel's transform."""
+    layer = nn.Conv3d(64, 64, (1, 3, 3), padding=(0, 1, 1), bias=False)
+    with torch.inference_mode():
+        layer.weight.fill_(1)
+        found = WinogradConv3d(layer)(torch.ones(1, 64, 2, 16, 16))
+    inside, corner, edge = 9 * 64, 4 * 64, 6 * 64
+    assert found[0, 0, 0, 5, 5] == pytest.approx(inside, rel=1e-6)
+    assert found[0, 63, 1, 0, 15] == pytest.approx(corner, rel=1e-6)
+    assert found[0, 7, 1, 15, 3] == pytest.approx(edge, rel=1e-6)
+
+
+def test_what_it_does_not_compute_is_left_to_pytorch():
+    layer, clips = layer_and_clips(3, (4, 12, 12))
+    ready, small = WinogradConv3d(layer), torch.randn(2, 64, 2, 8, 8)
+    assert torch.equal(ready(clips), layer(clips))  # gradients are asked for
+    ready(clips).sum().backward()
+    assert layer.weight.grad is not None
+    with torch.no_grad():
+        assert torch.equal(ready(small), layer(small))
+        assert torch.equal(ready(clips[0]), layer(clips[0]))  # no batch
+        assert not torch.equal(ready(clips), layer(clips))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(ready(clips), layer(clips))
+        assert torch.equal(ready.double()(clips.double()), layer(clips.double()))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"in_channels": 32},
+        {"out_channels": 32},
+        {"kernel_size": (2, 3, 3)},
+        {"kernel_size": (3, 1, 1), "padding": (1, 0, 0)},
+        {"kernel_size": 5, "padding": 2},
+        {"padding": 0},
+        {"padding": "same"},
+        {"padding_mode": "circular"},
+        {"stride": (1, 2, 2)},
+        {"dilation": (2, 1, 1)},
+        {"groups": 2},
+        {"dtype": torch.float64},
+    ],
+)
+def test_layers_that_it_cannot_compute(setting):
+    plain = {"in_channels": 64, "out_channels": 64, "kernel_size": 3, "padding": 1}
+    assert winograd_computes(nn.Conv3d(**plain))
+    assert not winograd_computes(nn.Conv3d(**plain | setting))
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv3d(3, 64, 3, padding=1)
+        self.second, self.norm = nn.Conv3d(64, 64, (1, 3, 3), padding=(0, 1, 1)), nn.BatchNorm3d(64)
+        self.again = self.second
+
+    def forward(self, clips):
+        return self.norm(self.again(self.first(clips).relu())).relu().mean((2, 3, 4))
+
+
+def test_a_ready_network_has_it_where_it_can_and_in_float32_only():
+    torch.manual_seed(0)
+    network = Network()
+    plain = {"categories": (), "geometry": Geometry(16, 16), "clip_len": 4, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    model = VideoClassifier(network.eval(), **plain)
+    ready, half = for_inference(model), for_inference(model, "bf16")
+    assert type(ready.network.first) is nn.Conv3d
+    assert type(ready.network.second) is WinogradConv3d
+    assert ready.network.second is ready.network.again
+    assert not any(isinstance(layer, WinogradConv3d) for one in (model, half) for layer in one.modules())
+    assert list(ready.state_dict()) == [key for key in model.state_dict() if not key.startswith("network.norm")]
+    clips = torch.randn(2, 3, 4, 16, 16)
+    with torch.inference_mode():
+        assert torch.allclose(ready(clips), model(clips), rtol=1e-4, atol=1e-5)
+        assert torch.equal(copy.deepcopy(ready)(clips), ready(clips))
