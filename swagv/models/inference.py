@@ -68,8 +68,7 @@ def _folded(model: VideoClassifier, example: Tensor) -> VideoClassifier:
     """A copy with folded batch norms; with none where that is not the same network."""
     probe = torch.randn(example.shape, generator=torch.Generator().manual_seed(0)).to(example)
     folded = copy.deepcopy(model)
-    expected = model(probe)
-    fold_batch_norms(folded.network, probe)
+    expected = fold_batch_norms(folded, probe)
     try:
         found = folded(probe)
     except Exception as error:  # its own code ran on layers that are not what it made them
@@ -81,11 +80,11 @@ def _folded(model: VideoClassifier, example: Tensor) -> VideoClassifier:
     return copy.deepcopy(model)
 
 
-def fold_batch_norms(network: nn.Module, example: Tensor) -> int:
-    """Fold, in place, each batch norm in eval mode that is all that reads a convolution's output; how many there were.
+def fold_batch_norms(network: nn.Module, example: Tensor) -> Any:
+    """Fold, in place, each batch norm in eval mode that is all that reads a convolution's output.
 
-    Who reads what is seen in one forward pass of `example`; what the network does with the parameters of these layers
-    beside calling them is not seen.
+    Who reads what is seen in one forward pass of `example`, whose result is given back; what the network does with the
+    parameters of these layers beside calling them is not seen.
     """
     names = _names(network)
     reads, calls, pairs = _Reads(), Counter(), {}
@@ -103,11 +102,10 @@ def fold_batch_norms(network: nn.Module, example: Tensor) -> int:
     hooks += [layer.register_forward_pre_hook(pair) for layer in names if _plain(layer, _BATCH_NORMS)]
     try:
         with reads:
-            network(example)
+            before = network(example)
     finally:
         for hook in hooks:
             hook.remove()
-    folded = 0
     for convolution, norm in pairs.items():
         if convolution is None or not reads.count[convolution] == calls[convolution] == calls[norm] == 1:
             continue
@@ -115,17 +113,14 @@ def fold_batch_norms(network: nn.Module, example: Tensor) -> int:
             continue
         _put(network, names[convolution], fuse_conv_bn_eval(convolution, norm))
         _put(network, names[norm], nn.Identity())
-        folded += 1
-    return folded
+    return before
 
 
-def use_winograd(network: nn.Module) -> int:
-    """Put a `WinogradConv3d` in the place of each convolution that it can compute; how many there were."""
-    names = _names(network)
-    able = [layer for layer in names if _plain(layer, (nn.Conv3d,)) and winograd_computes(layer)]
-    for layer in able:
-        _put(network, names[layer], WinogradConv3d(layer))
-    return len(able)
+def use_winograd(network: nn.Module) -> None:
+    """Put a `WinogradConv3d` in the place of each convolution that it can compute."""
+    for layer, names in _names(network).items():
+        if _plain(layer, (nn.Conv3d,)) and winograd_computes(layer):
+            _put(network, names, WinogradConv3d(layer))
 
 
 class _Reads(TorchFunctionMode):

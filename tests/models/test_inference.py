@@ -49,7 +49,7 @@ def test_folds_only_what_nothing_else_reads():
     network.hooked.register_forward_hook(lambda layer, inputs, output: seen.append(output))
     with torch.no_grad():
         before = network(CLIPS)
-        assert fold_batch_norms(network, CLIPS[:1]) == 1
+        assert torch.equal(fold_batch_norms(network, CLIPS), before)
         after = network(CLIPS)
     assert isinstance(network.plain_norm, nn.Identity)
     assert network.plain.bias is not None
@@ -63,9 +63,9 @@ def test_folds_only_what_nothing_else_reads():
 def test_a_batch_norm_in_training_stays():
     network = settled(Own())
     network.plain_norm.train()
-    assert fold_batch_norms(network, CLIPS[:1]) == 1  # that of the convolution which has no hook here
-    assert isinstance(network.plain_norm, nn.BatchNorm3d)
-    assert isinstance(network.hooked_norm, nn.Identity)
+    fold_batch_norms(network, CLIPS[:1])
+    folded = [name for name, layer in network.named_modules() if isinstance(layer, nn.Identity)]
+    assert folded == ["hooked_norm"]  # that of the convolution which has no hook here
 
 
 @pytest.mark.parametrize(("name", "norms"), [("r2plus1d_demo", 37), ("c3d_demo", 8)])
