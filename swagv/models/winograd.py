@@ -12,6 +12,7 @@ PyTorch chooses such algorithms by itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Lock
@@ -38,13 +39,12 @@ _one_at_a_time = Lock()  # PyTorch has one number of threads
 
 
 def winograd_computes(layer: nn.Conv3d) -> bool:
-    """Whether `layer` is a float32 convolution of 3x3 in space that gives as many frames and pixels as it is given."""
+    """Whether `layer` is a plain float32 convolution, 3x3 in space, with no more frames and pixels out than in."""
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or layer.weight.dtype != torch.float32:
         return False
-    frames, *space = layer.kernel_size
-    same_size = frames % 2 == 1 and space == [3, 3] and tuple(layer.padding) == (frames // 2, 1, 1)
-    plain = {*layer.stride, *layer.dilation, layer.groups} == {1}
-    return same_size and plain and min(layer.in_channels, layer.out_channels) >= _CHANNELS
+    no_more = all(2 * padding < kernel for padding, kernel in zip(layer.padding, layer.kernel_size, strict=True))
+    plain = {*layer.stride, *layer.dilation, layer.groups} == {1} and tuple(layer.kernel_size[1:]) == (3, 3)
+    return no_more and plain and min(layer.in_channels, layer.out_channels) >= _CHANNELS
 
 
 class WinogradConv3d(nn.Conv3d):
@@ -65,16 +65,17 @@ class WinogradConv3d(nn.Conv3d):
         """Convolve."""
         differentiated = torch.is_grad_enabled() and (clips.requires_grad or self.weight.requires_grad)
         plain = clips.dtype == torch.float32 and clips.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        if clips.ndim < 5 or differentiated or not plain or _tiles(*clips.shape[2:]) < _TILES:
+        if clips.ndim < 5 or differentiated or not plain or math.prod(_tiles(clips.shape[2:])) < _TILES:
             return super().forward(clips)
         with _one_at_a_time:
             if self._transformed is None:
                 self._transformed = _transformed(self.weight)
-            return _convolve(clips, self._transformed, self.bias)
+            return _convolve(clips, self._transformed, self.bias, self.padding)
 
 
-def _tiles(frames: int, height: int, width: int) -> int:
-    return frames * math.ceil(height / 4) * math.ceil(width / 4)
+def _tiles(size: Sequence[int]) -> tuple[int, int, int]:
+    frames, height, width = size
+    return frames, math.ceil(height / 4), math.ceil(width / 4)
 
 
 @torch.no_grad()
@@ -88,36 +89,41 @@ def _transformed(weight: Tensor) -> Tensor:
     return torch.stack(transformed).view(frames, 36, channels, out_channels)
 
 
-def _convolve(clips: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _convolve(clips: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int, int]) -> Tensor:
     """Block by block, a thread each: what it has transformed is still in the cache when it is multiplied."""
     from swagv.models import winograd_numba  # which takes half a second
 
-    n, channels, frames, height, width = clips.shape
+    n, channels, given_frames = clips.shape[:3]
     taps, _, _, out_channels = weight.shape
+    kernel = (taps, 3, 3)
+    size = [side + 2 * pad - k + 1 for side, pad, k in zip(clips.shape[2:], padding, kernel, strict=True)]
     inputs = clips.permute(0, 2, 3, 4, 1).contiguous().numpy()
-    out = torch.empty(n, frames, height, width, out_channels)
+    out = torch.empty(n, *size, out_channels)
     shift = (torch.zeros(out_channels) if bias is None else bias).numpy()
-    across, lines = math.ceil(width / 4), n * math.ceil(height / 4)  # a line: tiles side by side, in all frames
+    frames, down, across = _tiles(size)
+    lines = n * down  # of tiles side by side, in all frames
 
     def convolve(blocks: list[tuple[int, int]]) -> None:
-        most = 36 * frames * across * max(last - first for first, last in blocks)
-        all_tiles, all_products = torch.empty(most * channels), torch.empty(most * out_channels)
+        most = 36 * across * max(last - first for first, last in blocks)
+        all_tiles = torch.empty(most * given_frames * channels)
+        all_products = torch.empty(most * frames * out_channels)
         for first, last in blocks:
             count = across * (last - first)
-            tiles = all_tiles[: 36 * frames * count * channels].view(36, frames, count, channels)
+            tiles = all_tiles[: 36 * given_frames * count * channels].view(36, given_frames, count, channels)
             products = all_products[: 36 * frames * count * out_channels].view(36, frames, count, out_channels)
-            winograd_numba.transform(inputs, first, tiles.numpy())
-            torch.bmm(tiles.flatten(1, 2), weight[taps // 2], out=products.flatten(1, 2))
+            winograd_numba.transform(inputs, padding[1], padding[2], down, across, first, tiles.numpy())
+            # This tap has an input frame for all that are asked for.
+            torch.bmm(tiles[:, :frames].flatten(1, 2), weight[padding[0]], out=products.flatten(1, 2))
             for tap in range(taps):
-                later = tap - taps // 2
-                start, end = max(0, -later), min(frames, frames - later)
+                later = tap - padding[0]
+                start, end = max(0, -later), min(frames, given_frames - later)
                 if later and start < end:
                     inside = products[:, start:end].flatten(1, 2)
                     inside.baddbmm_(tiles[:, start + later : end + later].flatten(1, 2), weight[tap])
             winograd_numba.transform_back(products.numpy(), shift, first, out.numpy())
 
     threads = torch.get_num_threads()
-    n_blocks = threads * math.ceil(n * _tiles(frames, height, width) / _ROWS / threads)
+    n_blocks = threads * math.ceil(lines * across * frames / _ROWS / threads)
     blocks = list(pairwise(np.linspace(0, lines, min(n_blocks, lines) + 1).astype(int).tolist()))
     shares = [blocks[thread::threads] for thread in range(min(threads, len(blocks)))]
     try:

@@ -37,16 +37,18 @@ def _pixel(image, y, x, outside):
 
 
 @compiled(fastmath={"contract"})
-def transform(clips, first, tiles):
-    """Tiles of clips (N,T,H,W,C), from line `first` on, into `tiles` (36, T, tiles, C)."""
-    _, frames, height, width, channels = clips.shape
-    down, across = -(-height // 4), -(-width // 4)
+def transform(clips, above, before, down, across, first, tiles):
+    """Tiles of clips (N,T,H,W,C), from line `first` on, into `tiles` (36, T, tiles, C).
+
+    Zeros are put `above` and `before` each frame, which is cut into `across` tiles in each of `down` lines.
+    """
+    frames, channels = clips.shape[1], clips.shape[4]
     outside = np.zeros(channels, np.float32)
     part, whole = np.empty((36, channels), np.float32), np.empty((36, channels), np.float32)
     for frame in range(frames):
         for tile in range(tiles.shape[2]):
-            line, x = first + tile // across, 4 * (tile % across) - 1
-            image, y = clips[line // down, frame], 4 * (line % down) - 1
+            line, x = first + tile // across, 4 * (tile % across) - before
+            image, y = clips[line // down, frame], 4 * (line % down) - above
             for i in range(6):
                 _forth(
                     _pixel(image, y, x + i, outside),

@@ -10,9 +10,9 @@ from swagv.models.inference import for_inference
 from swagv.models.winograd import WinogradConv3d, winograd_computes
 
 
-def layer_and_clips(taps, size, channels=(64, 70), clips=2, bias=True):
+def layer_and_clips(taps, size, channels=(64, 70), clips=2, bias=True, padding=None):
     torch.manual_seed(0)
-    layer = nn.Conv3d(*channels, (taps, 3, 3), padding=(taps // 2, 1, 1), bias=bias)
+    layer = nn.Conv3d(*channels, (taps, 3, 3), padding=padding or (taps // 2, 1, 1), bias=bias)
     return layer, torch.randn(clips, channels[0], *size)
 
 
@@ -35,6 +35,16 @@ def test_it_is_the_convolution_by_its_definition(taps, size):
     assert winograd_computes(layer)
     assert 1e-8 < error(layer, clips) < 2e-5
     assert error(layer, clips.contiguous(memory_format=torch.channels_last_3d)) < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("taps", "size", "padding"),
+    [(3, (5, 18, 14), (0, 0, 0)), (3, (6, 13, 17), (1, 0, 1)), (2, (5, 12, 12), (0, 1, 0)), (4, (7, 16, 9), (1, 1, 1))],
+)
+def test_any_padding_that_does_not_enlarge(taps, size, padding):
+    layer, clips = layer_and_clips(taps, size, padding=padding)
+    assert winograd_computes(layer)
+    assert 1e-8 < error(layer, clips) < 2e-5
 
 
 def test_without_a_bias_and_with_any_number_of_threads():
@@ -82,9 +92,9 @@ def test_what_it_does_not_compute_is_left_to_pytorch():
         {"in_channels": 32},
         {"out_channels": 32},
         {"kernel_size": (2, 3, 3)},
+        {"padding": (2, 1, 1)},
         {"kernel_size": (3, 1, 1), "padding": (1, 0, 0)},
         {"kernel_size": 5, "padding": 2},
-        {"padding": 0},
         {"padding": "same"},
         {"padding_mode": "circular"},
         {"stride": (1, 2, 2)},
