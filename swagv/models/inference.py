@@ -31,8 +31,9 @@ def for_inference(model: VideoClassifier, precision: str = "fp32", example: Tens
 
     In eval mode a batch norm that follows a convolution is a scale and a shift of its output: they go into the
     convolution's weights. That is exact but for rounding, and saves a pass over every feature map. In float32 on a CPU
-    large 3x3 convolutions are computed as `swagv.models.winograd` has them. Layers keep their names, but a folded
-    convolution gives something else than before: explain with the model itself.
+    large 3x3 convolutions are computed as `swagv.models.winograd` has them, which takes four times their weights of
+    memory. Layers keep their names, but a folded convolution gives something else than before: explain with the model
+    itself.
 
     Parameters
     ----------
