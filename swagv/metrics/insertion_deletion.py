@@ -35,7 +35,7 @@ class InsertionDeletion:
         Which of equal voxels comes first: the one first in ``"raster"`` order (time, row, column), the last of them in
         ``"reverse"``, or one ``"random"`` order of the voxels that is the same for all clips of a shape.
     precision
-        Of the forward passes made here: ``"fp32"``; ``"bf16"``, two to four times as fast on a CPU with instructions
+        Of the forward passes made here: ``"fp32"``; ``"bf16"``, up to four times as fast on a CPU with instructions
         for it, areas off by a thousandth or so; ``"tf32"``, on a GPU only. A `VideoClassifier` is given to
         `swagv.models.inference.for_inference` first; ends of the curves that are given are taken as they are.
 
