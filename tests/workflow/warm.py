@@ -12,6 +12,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -74,7 +75,7 @@ def _become(
             os.environ.update(environment)
         subprocess.Popen = popen
         sys.dont_write_bytecode = False
-        installed = (sys.prefix, sys.base_prefix)
+        installed = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
         # As another start of Python would find them; packages of the workflow's own are imported anew.
         given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:] = [path for path in given if path] + [path for path in sys.path if path.startswith(installed)]
