@@ -244,7 +244,7 @@ def test_a_setting_a_method_and_a_template_make_anew_what_is_theirs(project):
 def test_slic_code_makes_supervoxels_and_what_follows_anew_after_a_kill(finished, project):
     """Snakemake deletes the old output first: what follows from it must not look finished."""
     before, supervoxels = project.outputs(), supervoxels_of(CONFIG)
-    kill_in(project, "supervoxels", 0.3, "--forcerun", "supervoxels_of_gradient")
+    kill_in(project, "supervoxels", 0.1, "--forcerun", "supervoxels_of_gradient")
     project.run("--unlock")
     assert project.planned() == {supervoxels["swagv_ig"]} | of_methods("swagv_ig") | AFTER
     slic = project.folder / "swagv" / "slic.py"
@@ -330,8 +330,8 @@ def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None
 
 # Stage -> seconds of its work before it is killed.
 STAGES = {
-    "render": 0.3, "plan": 0.05, "decode": 0.1, "supervoxels": 0.3, "predict": 0.2, "gradients": 0.3, "explain": 0.1,
-    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "compare": 0.0, "table": 0.0, "report": 0.3,
+    "render": 0.3, "plan": 0.05, "decode": 0.1, "supervoxels": 0.1, "predict": 0.2, "gradients": 0.3, "explain": 0.0,
+    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "compare": 0.0, "table": 0.0, "report": 0.1,
 }  # fmt: skip
 
 
