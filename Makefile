@@ -1,5 +1,5 @@
 # make demo   install what is locked, run the embedded demo, say where the report is
-# make test   the same set-up, linters, then the whole test suite, its two halves side by side
+# make test   the same set-up, linters, then the whole test suite, two parts of it side by side
 # make test-slurm   the workflow through a real SLURM of one node, which it installs and starts (Debian, root):
 #                   half an hour; ONLY=first is its first test, half a minute
 PYTHON ?= python3
@@ -7,22 +7,25 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-library test-workflow test-slurm lint format clean
+.PHONY: demo test test-library test-folders test-workflow test-slurm lint format clean
 
 demo: .venv/.installed
 	$(RUN) python -m snakemake --cores all
 	@echo "The report: $(CURDIR)/results/report.html"
 	@echo "To use swagv and snakemake from here on: . .venv/bin/activate"
 
-# Snakemake spends much of its time waiting, so the two halves take two thirds of their sum. Threads that wait must not
-# spin, or either half takes the cores of the other.
+# Snakemake waits now and then, so two parts at a time take less than their sum; the last one, of these folders, comes
+# when the first of the others is done. Threads that wait must not spin, or either part takes the cores of the other.
+FOLDERS := $(addprefix tests/,benchmarks datasets docs models oracles)
 test: lint
-	@echo "Two halves of the tests at a time; each prints what it did when it is done, after some minutes."
-	$(MAKE) --jobs=2 --output-sync test-library test-workflow
+	@echo "Two of three parts of the tests at a time; each prints what it did when it is done, after some minutes."
+	$(MAKE) --jobs=2 --output-sync test-library test-workflow test-folders
 
-test-library test-workflow: export OMP_WAIT_POLICY = PASSIVE
+test-library test-folders test-workflow: export OMP_WAIT_POLICY = PASSIVE
 test-library: .venv/.installed-test
-	$(RUN) python -m pytest -m "not workflow and not slurm"
+	$(RUN) python -m pytest -m "not workflow and not slurm" $(addprefix --ignore=,$(FOLDERS)) tests
+test-folders: .venv/.installed-test
+	$(RUN) python -m pytest -m "not workflow and not slurm" $(FOLDERS)
 test-workflow: .venv/.installed-test
 	$(RUN) python -m pytest -m workflow
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -90,14 +91,21 @@ def train(model_name: str, out: Path, recipe: TrainingRecipe | None = None, held
 
 def held_out_accuracy(model: VideoClassifier, videos: int, seed: int = HELD_OUT_SEED) -> float:
     """Top-1 accuracy on videos rendered from `seed` upwards, written as H.264 and read back."""
-    correct = 0
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+    with torch.inference_mode():
+        correct = sum(
+            int(model(model.preprocess(frames[None])).argmax(1).item() == label)
+            for frames, label in held_out_clips(videos, seed)
+        )
+    return correct / videos
+
+
+def held_out_clips(videos: int, seed: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Frames and labels of the videos of `held_out_accuracy`."""
+    with tempfile.TemporaryDirectory() as folder:
         for index in tqdm(range(videos), desc="held-out"):
             label, path = index % len(MOTIONS), Path(folder) / "video.mp4"
             write_video(path, render_video(label, seed + index).frames)
-            frames = read_frames(path, range(16), Geometry()).frames
-            correct += int(model(model.preprocess(frames[None])).argmax(1).item() == label)
-    return correct / videos
+            yield read_frames(path, range(16), Geometry()).frames, label
 
 
 def _render_clip(seed: int) -> np.ndarray:

@@ -22,7 +22,8 @@ from swagv.metrics import needs_network
 from swagv.models.build import build_model
 from swagv.stages.plan import plan
 from tests.conftest import ROOT
-from tests.workflow.project import CONFIG, Project
+from tests.workflow.project import CONFIG
+from tests.workflow.warm import WarmProject
 
 VOXELS = 16 * 112 * 112
 
@@ -153,7 +154,7 @@ def stats(output):
 @pytest.mark.parametrize("which", ["tiny", "demo"])
 def test_jobs_are_those_that_snakemake_plans(which, tmp_path):
     config = CONFIG if which == "tiny" else yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    project = Project(tmp_path / "project")
+    project = WarmProject(tmp_path / "project")
     project.configure(config)
     planned = stats(project.run("-n"))
     name = next(iter(config["datasets"]))

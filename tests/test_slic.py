@@ -83,21 +83,20 @@ def slow_slic(lab, gradient, w_color, w_grad, n_segments, spacing, iterations):
     return labels
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("iterations", [1, 2, 3])
 @pytest.mark.parametrize(("w_color", "w_grad", "spacing"), [(20.0, 9.0, 1.0), (5.0, 20.0, 1.0), (20.0, 9.0, 2.5)])
-def test_image_and_gradient_equal_a_slow_restatement_of_eq_3(iterations, w_color, w_grad, spacing, engine):
+def test_image_and_gradient_equal_a_slow_restatement_of_eq_3(iterations, w_color, w_grad, spacing):
     clip = render_video(3, 3, num_frames=6).frames[:, 60:180:4, 80:240:4]
     gradient = ndimage.gaussian_filter(np.random.default_rng(0).random(clip.shape[:3]), 1.5)
     stacked = weighted_features(clip, gradient, "image+gradient", w_color, w_grad)
-    ours = cluster(stacked, 40, spacing, engine, iterations)
     scaled = (gradient - gradient.min()) / np.ptp(gradient) * 100
     expected = slow_slic(rgb2lab(clip), scaled, w_color, w_grad, 40, spacing, iterations)
-    assert len(np.unique(ours)) > 20
-    assert np.array_equal(ours, expected)
+    assert len(np.unique(expected)) > 20
+    for engine in ENGINES:
+        assert np.array_equal(cluster(stacked, 40, spacing, engine, iterations), expected), engine
 
 
-SHAPES = [(16, 56, 56), (3, 20, 90), (24, 17, 33), (1, 48, 40), (2, 2, 2)]
+SHAPES = [(12, 36, 40), (3, 20, 90), (24, 17, 33), (1, 48, 40), (2, 2, 2)]
 
 
 def features_of(shape, features, kind, w_color=20.0, w_grad=9.0):
@@ -177,9 +176,9 @@ def test_lab_is_that_of_scikit_image_to_the_last_digit():
 @pytest.mark.parametrize("settings", [{}, {"per_frame": True}, {"connected": False}, {"spacing": 2.0}])
 @pytest.mark.parametrize("features", FEATURES)
 def test_many_clips_are_each_clustered_alone_by_every_engine(features, settings):
-    frames = [render_video(motion, 1, num_frames=5).frames[:, 90:130, 120:165] for motion in range(3)]
+    frames = [render_video(motion, 1, num_frames=4).frames[:, 90:120, 120:154] for motion in range(3)]
     gradients = [np.abs(ndimage.gaussian_filter(RNG.standard_normal(clip.shape[:3]), 1)) for clip in frames]
-    recipe = {"features": features, "n_segments": 60, "w_color": 10.0, "w_grad": 9.0} | settings
+    recipe = {"features": features, "n_segments": 30, "w_color": 10.0, "w_grad": 9.0} | settings
     expected = [
         slic_supervoxels(*pair, **recipe, engine="scikit-image") for pair in zip(frames, gradients, strict=True)
     ]

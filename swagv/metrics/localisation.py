@@ -241,6 +241,11 @@ def largest_boxes_above(heat: np.ndarray, thresholds: np.ndarray) -> tuple[np.nd
 def iou(first: np.ndarray, second: np.ndarray, inclusive: bool = True) -> np.ndarray:
     """Intersection over union of boxes (..., 4), x_min, y_min, x_max, y_max; `inclusive`: with +1 widths."""
     low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
-    overlap = np.clip(high - low + inclusive, 0, None).prod(-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2] + inclusive).prod(-1) for boxes in (first, second)]
+    overlap = _area(np.maximum(high - low + inclusive, 0))
+    areas = [_area(boxes[..., 2:] - boxes[..., :2] + inclusive) for boxes in (first, second)]
     return overlap / (areas[0] + areas[1] - overlap)
+
+
+def _area(sides: np.ndarray) -> np.ndarray:
+    """Of boxes by their sides (..., 2); `prod` over so few takes twice the time."""
+    return sides[..., 0] * sides[..., 1]

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import yaml
 from torch import nn
 
 import swagv
+from swagv.cli import main
 from swagv.config import Evaluation
 from swagv.datasets.rendering import render_video
 from swagv.errors import AnnotationError, ConfigError, NotApplicable
@@ -25,7 +27,7 @@ from swagv.methods.explainer import random_generator
 from swagv.registry import Registry
 from swagv.tables import read_table
 from tests.conftest import ROOT
-from tests.workflow.project import Project
+from tests.workflow.warm import WarmProject
 
 PAGES = ("network", "method", "metric", "data")
 EXAMPLES = ROOT / "docs" / "examples"
@@ -74,25 +76,31 @@ def test_the_page_has_the_file_as_it_is(page):
     assert blocks(page, "python") == [(EXAMPLES / f"my_{page}.py").read_text(encoding="utf-8")]
 
 
-def said_by(page: str, place) -> str:
+def said_by(page: str, place, capsys) -> str:
     """What the commands of a page print, but for Snakemake's, and those that render the videos once more."""
     (place / "mine.yaml").write_text(yaml.safe_dump(config(page)))
     (commands,) = blocks(page, "sh")
     assert len(re.findall(r"^snakemake --cores 2 --configfile mine.yaml", commands, re.M)) == 1
-    commands = re.sub(r"^(snakemake|python docs/examples/my_data.py).*", "", commands, flags=re.M)
-    commands = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", commands, flags=re.M)
-    command = f'swagv() {{ {shlex.quote(sys.executable)} -m swagv.cli "$@"; }}\n'  # of this clone, installed or not
-    done = subprocess.run(["bash", "-ec", command + commands], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    first, *lines = (shlex.split(line, comments=True) for line in commands.splitlines())
+    assert first == ["export", "PYTHONPATH=$PWD:$PWD/docs/examples"]  # as `place` has it
+    capsys.readouterr()
+    for program, *arguments in lines:
+        if program == "swagv":
+            assert main(arguments) == 0, capsys.readouterr().err
+        elif program == "python":
+            if arguments != ["docs/examples/my_data.py"]:
+                runpy.run_path(*arguments, run_name="__main__")
+        else:
+            assert program == "snakemake"
+    return capsys.readouterr().out
 
 
 def percents(said: str) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(.+): (\d+) % of the attribution", said, re.M)}
 
 
-def test_the_commands_of_the_network(my_videos, place):
-    said = said_by("network", place)
+def test_the_commands_of_the_network(my_videos, place, capsys):
+    said = said_by("network", place, capsys)
     assert "the video: moves with p = 1.00\nits first frame, 16 times: moves with p = 0.02\n" in said
     share = percents(said)
     assert share["full_frame"] == 5
@@ -104,8 +112,8 @@ def test_the_commands_of_the_network(my_videos, place):
     assert "1 shards x 2 models x 4 methods" in said
 
 
-def test_the_commands_of_the_method(my_videos, place):
-    said = said_by("method", place)
+def test_the_commands_of_the_method(my_videos, place, capsys):
+    said = said_by("method", place, capsys)
     whole, shuffled = map(float, re.search(r"clip (\S+); of its frames in other orders (\S+),", said).groups())
     total = float(re.search(r"sum of the attribution (\S+)", said)[1])
     assert (whole, shuffled) == (4.2, -0.5)
@@ -115,17 +123,17 @@ def test_the_commands_of_the_method(my_videos, place):
     assert "1 shards x 1 models x 3 methods" in said
 
 
-def test_the_commands_of_the_metric(place):
-    said = said_by("metric", place)
+def test_the_commands_of_the_metric(place, capsys):
+    said = said_by("metric", place, capsys)
     rows = {line.split()[0]: [float(value) for value in line.split()[1:]] for line in said.splitlines()[:5]}
     assert rows["full_frame"] == [1, 1]
     assert min(rows["guided_backprop"]) > max(rows["centre"]) >= min(rows["centre"]) > 1
     assert "1 shards x 1 models x 3 methods" in said
 
 
-def test_the_commands_of_the_data(my_videos, place, rendered):
+def test_the_commands_of_the_data(my_videos, place, rendered, capsys):
     assert "vertical: my_videos/vertical.mp4, vertical, 24 boxes, the first (182.0, 51.0, 230.0, 92.0)" in rendered[1]
-    assert "mine: 2 videos\n" in said_by("data", place)
+    assert "mine: 2 videos\n" in said_by("data", place, capsys)
 
 
 def test_data_without_code(my_videos, place):
@@ -252,7 +260,7 @@ def test_the_data_knows_when_a_box_is_corrected(my_videos):
 @pytest.mark.workflow
 def test_all_four_in_one_run(tmp_path, rendered):
     """The files stand beside the Snakefile; nothing is installed and PYTHONPATH is not set."""
-    project = Project(tmp_path / "project")
+    project = WarmProject(tmp_path / "project")
     for page in PAGES:
         shutil.copy(EXAMPLES / f"my_{page}.py", project.folder)
     shutil.copytree(rendered[0], project.folder / "my_videos")

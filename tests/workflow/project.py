@@ -44,10 +44,12 @@ def compile_library() -> None:
 
 
 class Project:
-    """A copy of the workflow and library with a configuration of its own."""
+    """A copy of the workflow and library with a configuration of its own; made where the folder has none."""
 
     def __init__(self, folder: Path):
         self.folder = folder
+        if (folder / "Snakefile").exists():
+            return
         folder.mkdir(exist_ok=True)
         compile_library()
         for name in ("workflow", "swagv", "profiles", "envs", "config"):
@@ -66,14 +68,16 @@ class Project:
         more: Mapping[str, str] | None = None,
     ) -> subprocess.Popen:
         """Start Snakemake here or in `cwd`, with `path` for PYTHONPATH and `more` of an environment."""
-        command = [sys.executable, "-m", "snakemake", *how, *arguments]
         # With bytecode kept as usual: hundreds of processes would compile the copy of the library otherwise.
         left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
         environment = {key: value for key, value in os.environ.items() if key not in left_out}
         environment |= ({"PYTHONPATH": str(path)} if path else {}) | dict(more or {})
+        return self._begin([*how, *arguments], environment, cwd or self.folder)
+
+    def _begin(self, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path) -> subprocess.Popen:
         return subprocess.Popen(
-            command,
-            cwd=cwd or self.folder,
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=cwd,
             env=environment,
             text=True,
             stdout=subprocess.PIPE,

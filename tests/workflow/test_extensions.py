@@ -10,7 +10,8 @@ import pytest
 from swagv.datasets.rendering import render_video, write_video
 from swagv.tables import read_table
 from tests.conftest import ROOT
-from tests.workflow.project import CONFIG, Project
+from tests.workflow.project import CONFIG
+from tests.workflow.warm import WarmProject
 
 pytestmark = pytest.mark.workflow
 
@@ -80,50 +81,45 @@ def site(tmp_path_factory):
         "lab_metric": (METRIC, "metric", "sharpness", "Sharpness"),
         "lab_network": (NETWORK, "model", "small", "small_network"),
     }
+    sources = []
     for name, (source, kind, entry, attribute) in packages.items():
-        package = tmp_path_factory.mktemp(name)
-        (package / f"{name}.py").write_text(source)
+        sources.append(tmp_path_factory.mktemp(name))
+        (sources[-1] / f"{name}.py").write_text(source)
         text = PYPROJECT.format(name=name, kind=kind, entry=entry, attribute=attribute)
-        (package / "pyproject.toml").write_text(text)
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target"]
-        subprocess.run([*pip, str(folder), str(package)], check=True)
+        (sources[-1] / "pyproject.toml").write_text(text)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target"]
+    subprocess.run([*pip, str(folder), *map(str, sources)], check=True)
     return folder
 
 
-def swagv(site, *arguments):
+@pytest.fixture(scope="module")
+def said(site, tmp_path_factory):
+    """What the commands below print, one after the other, where the packages are installed; and a file of one."""
+    folder = tmp_path_factory.mktemp("said")
+    write_video(folder / "v.mp4", render_video(0, 0, num_frames=16).frames)
+    own = ["--model", "c3d_demo", "--method", "brightness", "--set", "gain=2", "--out", "x.npz"]
+    commands = [["list", what] for what in ("methods", "models", "metrics")] + [["explain", "v.mp4", *own]]
+    script = f"from swagv.cli import main\nfor one in {commands}: assert main(one) == 0; print('-' * 9)"
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
-    call = [sys.executable, "-m", "swagv.cli", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True, check=True, env=environment).stdout
-
-
-def test_they_are_listed(site):
-    for what, name in (("methods", "brightness"), ("models", "small"), ("metrics", "sharpness")):
-        assert any(line.split()[0] == name for line in swagv(site, "list", what).splitlines())
-
-
-def test_an_explainer_with_a_setting_explains_one_video(site, tmp_path, demo_models):
-    write_video(tmp_path / "v.mp4", render_video(0, 0, num_frames=16).frames)
-    out = tmp_path / "x.npz"
-    swagv(
-        site,
-        "explain",
-        tmp_path / "v.mp4",
-        "--model",
-        "c3d_demo",
-        "--method",
-        "brightness",
-        "--set",
-        "gain=2",
-        "--out",
-        out,
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment, cwd=folder
     )
-    found = np.load(out)
+    return done.stdout.split("-" * 9), folder / "x.npz"
+
+
+def test_they_are_listed(said):
+    for lines, name in zip(said[0], ("brightness", "small", "sharpness"), strict=False):
+        assert any(line.split()[0] == name for line in lines.strip().splitlines())
+
+
+def test_an_explainer_with_a_setting_explains_one_video(said, demo_models):
+    found = np.load(said[1])
     clips = demo_models["c3d_demo"].preprocess(found["frames"][None])
     assert np.allclose(found["attribution/brightness"], 2 * clips[0].sum(0), atol=1e-5)
 
 
 def test_they_are_in_the_tables(site, tmp_path):
-    project = Project(tmp_path / "project")
+    project = WarmProject(tmp_path / "project")
     own = {"small": {"arguments": {"width": 6}, "cam_layer": "conv", "categories": list("abcde")}}
     methods = {"swagv_brightness": {"type": "swagv_g", "attribution": "brightness"}, "saliency_tubes": {}}
     tiny = {"tiny": {"type": "rendered", "videos": 1, "shards": 1}}

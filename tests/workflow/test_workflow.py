@@ -22,6 +22,7 @@ from swagv.stores import open_store
 from swagv.tables import read_provenance, read_table
 from swagv.typeset import TABLES
 from tests.workflow.project import CONFIG, Project, assert_same
+from tests.workflow.warm import WarmProject
 
 pytestmark = pytest.mark.workflow
 # A cached gradient and a control.
@@ -36,17 +37,17 @@ AFTER |= {"report.html"}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The tiny configuration, run once."""
+    """The tiny configuration, run once, each of its processes started as usual."""
     project = Project(tmp_path_factory.mktemp("project"))
     project.configure(CONFIG)
     project.run(more={"SOME_TOKEN": SECRET})
-    return project
+    return WarmProject(project.folder)
 
 
 @pytest.fixture
 def project(finished, tmp_path):
     """A copy of the finished project."""
-    copy = Project(tmp_path / "copy")
+    copy = WarmProject(tmp_path / "copy")
     copy.configure(CONFIG)
     for name in ("results", ".snakemake"):
         shutil.copytree(finished.folder / name, copy.folder / name)
@@ -94,23 +95,6 @@ def test_nothing_is_open_to_all_or_tells_the_environment(finished):
     assert len(files) > 300
     assert not [path for path in files if path.stat().st_mode & stat.S_IWOTH]
     assert not [path for path in files if path.is_file() and SECRET.encode() in path.read_bytes()]
-
-
-def test_a_video_called_like_a_script_is_text_in_the_report(tmp_path):
-    """And in every table: as a name of a file, a label and an id."""
-    name = "<script>alert(1)</script>"
-    video = tmp_path / "videos" / f"{name}.mp4"  # in a folder, as the name has a slash
-    video.parent.mkdir(parents=True)
-    write_video(video, render_video(0, 0).frames)
-    other = Project(tmp_path / "project")
-    mine = {"mine": {"type": "folder", "root": str(tmp_path / "videos"), "shards": 1}}
-    few = {"methods": {"centre": {}}, "metrics": {"insertion_deletion": {"steps": 2}}}
-    other.configure(CONFIG | {"datasets": mine} | few)
-    other.run()
-    html = (other.folder / "results/report.html").read_text()
-    assert "<script>alert" not in html
-    assert "\\u003cscript>alert(1)\\u003c/script>" in html
-    assert read_table(other.folder / "results/mine/manifest/0000.parquet").video_id.tolist() == [name]
 
 
 def test_snakemakes_own_report_has_tables_and_the_report_with_their_captions(finished):
@@ -260,7 +244,7 @@ def test_a_setting_a_method_and_a_template_make_anew_what_is_theirs(project):
 def test_slic_code_makes_supervoxels_and_what_follows_anew_after_a_kill(finished, project):
     """Snakemake deletes the old output first: what follows from it must not look finished."""
     before, supervoxels = project.outputs(), supervoxels_of(CONFIG)
-    kill_in(project, "supervoxels", 0.3, "--forcerun", "supervoxels_of_gradient")
+    kill_in(project, "supervoxels", 0.1, "--forcerun", "supervoxels_of_gradient")
     project.run("--unlock")
     assert project.planned() == {supervoxels["swagv_ig"]} | of_methods("swagv_ig") | AFTER
     slic = project.folder / "swagv" / "slic.py"
@@ -278,7 +262,7 @@ SHARDED["methods"] = {"swagv_ig": CONFIG["methods"]["swagv_ig"]}
 @pytest.fixture(scope="module")
 def sharded(tmp_path_factory):
     """The tiny configuration in two shards, clip by clip."""
-    project = Project(tmp_path_factory.mktemp("sharded"))
+    project = WarmProject(tmp_path_factory.mktemp("sharded"))
     project.configure(SHARDED)
     project.run()
     return project
@@ -346,14 +330,14 @@ def kill_in(project: Project, stage: str, delay: float, *arguments: str) -> None
 
 # Stage -> seconds of its work before it is killed.
 STAGES = {
-    "render": 0.3, "plan": 0.05, "decode": 0.1, "supervoxels": 0.3, "predict": 0.2, "gradients": 0.3, "explain": 0.1,
-    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "compare": 0.0, "table": 0.0, "report": 0.3,
+    "render": 0.3, "plan": 0.05, "decode": 0.1, "supervoxels": 0.1, "predict": 0.2, "gradients": 0.3, "explain": 0.0,
+    "localisation": 0.0, "insertion_deletion": 0.3, "summarise": 0.0, "compare": 0.0, "table": 0.0, "report": 0.1,
 }  # fmt: skip
 
 
 def test_killed_in_every_stage_and_run_again_gives_the_same_tables(finished, tmp_path):
     """At one job at a time, so that the number of cores changes nothing either."""
-    other = Project(tmp_path / "killed")
+    other = WarmProject(tmp_path / "killed")
     other.configure(CONFIG)
     for stage, delay in STAGES.items():
         # Nothing but what the stage needs runs before it, so that every later one is still to come.
@@ -378,7 +362,7 @@ def test_two_networks_in_two_folders_decode_once(tmp_path):
     cache.mkdir()
     write_video(videos / "one.mp4", render_video(0, 0).frames)
     for model in ("c3d_demo", "r2plus1d_demo"):
-        other = Project(tmp_path / model)
+        other = WarmProject(tmp_path / model)
         mine = {"datasets": {"mine": {"type": "folder", "root": str(videos), "shards": 1}}, "models": {model: {}}}
         other.configure(CONFIG | mine | {"methods": {"centre": {}}, "metrics": {"insertion_deletion": {"steps": 2}}})
         given = {"more": {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}}
@@ -392,7 +376,7 @@ def test_two_networks_in_two_folders_decode_once(tmp_path):
 
 
 def test_a_second_snakemake_says_so_and_harms_nothing(finished, tmp_path):
-    other = Project(tmp_path / "two")
+    other = WarmProject(tmp_path / "two")
     other.configure(CONFIG)
     first = other.start("--until", "decode")
     while not list((other.folder / ".snakemake" / "locks").glob("*")):
@@ -409,44 +393,65 @@ def test_a_second_snakemake_says_so_and_harms_nothing(finished, tmp_path):
     assert open_store(other.folder / clips).attrs["digest"] == open_store(finished.folder / clips).attrs["digest"]
 
 
-def test_broken_videos_are_rows(tmp_path):
-    videos = tmp_path / "videos"
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """The results of good videos, one of them called like a script, and of broken ones."""
+    folder = tmp_path_factory.mktemp("odd")
+    videos = folder / "videos"
     videos.mkdir()
     for index in range(2):
         write_video(videos / f"good{index}.mp4", render_video(index, index).frames)
+    named = videos / f"{SCRIPT}.mp4"  # in a folder, as the name has a slash
+    named.parent.mkdir()
+    shutil.copy(videos / "good0.mp4", named)
     whole = (videos / "good0.mp4").read_bytes()
-    with av.open(str(videos / "good0.mp4")) as given, av.open(str(tmp_path / "w.mkv"), "w") as made:
+    with av.open(str(videos / "good0.mp4")) as given, av.open(str(folder / "w.mkv"), "w") as made:
         stream = made.add_stream_from_template(given.streams.video[0])
         for packet in given.demux(video=0):
             if packet.dts is not None:
                 packet.stream = stream
                 made.mux(packet)
-    remuxed = (tmp_path / "w.mkv").read_bytes()
+    remuxed = (folder / "w.mkv").read_bytes()
     (videos / "half.mkv").write_bytes(remuxed[: len(remuxed) // 2])
     (videos / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (videos / "empty.mp4").write_bytes(b"")
     (videos / "text.mp4").write_text("not a video\n" * 100)
     write_video(videos / "short.mp4", render_video(2, 2, num_frames=5).frames)
-    other = Project(tmp_path / "project")
+    other = WarmProject(folder / "project")
     config = {key: CONFIG[key] for key in ("models", "bootstrap")} | {"runtime": {"device": "cpu"}}
     config["datasets"] = {"mine": {"type": "folder", "root": str(videos), "shards": 1}}
     config["methods"] = {"centre": {}}
     config["metrics"] = {"insertion_deletion": {"steps": 4}}
     other.configure(config)
     other.run()
-    manifest = read_table(tmp_path / "project/results/mine/manifest/0000.parquet").set_index("video_id")
+    return other.folder / "results"
+
+
+def test_broken_videos_are_rows(odd):
+    manifest = read_table(odd / "mine/manifest/0000.parquet").set_index("video_id")
     assert manifest.status.to_dict() == {
-        "good0": "ok", "good1": "ok", "truncated": "unreadable", "empty": "unreadable", "text": "unreadable",
-        "short": "too_few_frames", "half": "truncated",
+        "good0": "ok", "good1": "ok", SCRIPT: "ok", "truncated": "unreadable", "empty": "unreadable",
+        "text": "unreadable", "short": "too_few_frames", "half": "truncated",
     }  # fmt: skip
     assert "0 bytes" in manifest.detail["empty"]
     assert "5 frames; a clip spans 16" in manifest.detail["short"]
-    summary = read_table(tmp_path / "project/results/summary/insertion_deletion.parquet")
-    assert set(zip(summary.n, summary.n_failed, strict=True)) == {(2, 5)}
-    html = (tmp_path / "project/results/report.html").read_text()
+    summary = read_table(odd / "summary/insertion_deletion.parquet")
+    assert set(zip(summary.n, summary.n_failed, strict=True)) == {(3, 5)}
+    html = (odd / "report.html").read_text()
     assert "3 × unreadable" in html
     assert "1 × too_few_frames" in html
     assert "1 × truncated" in html
+
+
+def test_a_video_called_like_a_script_is_text_in_the_report(odd):
+    """And in every table: as a name of a file, a label and an id."""
+    html = (odd / "report.html").read_text()
+    assert "<script>alert" not in html
+    assert "\\u003cscript>alert(1)\\u003c/script>" in html
+    assert SCRIPT in read_table(odd / "mine/manifest/0000.parquet").video_id.tolist()
 
 
 def test_a_mistake_is_one_error_before_any_job(finished, tmp_path):
