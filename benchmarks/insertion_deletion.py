@@ -1,7 +1,7 @@
 """Insertion and deletion: against bare forward passes of the same network, and against loops that others use.
 
-`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2] [--precision …]`. All score
-the same maps of the same clips, in 28 steps, and are given nothing else:
+`python -m benchmarks.insertion_deletion [--model r2plus1d_18 …] [--clips 2] [--rounds 2] [--precision …] [--only …]`.
+All score the same maps of the same clips, in 28 steps, and are given nothing else:
 
 - **RISE-style loop**: point after point of a game, a batch of all clips, the network as it comes; 58 passes a clip.
 - **torchcam**: its DeletionInsertionMetric on all clips, the network as it comes; 56 passes a clip.
@@ -12,10 +12,10 @@ the same maps of the same clips, in 28 steps, and are given nothing else:
 - **torchcam script**: torchcam as a process of its own, as its users run it: from starting Python to the areas, in the
   environment that the user has rather than the one that the workflow gives its jobs.
 
-`speedup` is over the RISE-style loop and `of_torchcam` over torchcam, of the job over the script; `of_bare` is a time
-over that of the bare passes in the same precision. `auc_error` is the difference from the loop's areas, of the mean
-over clips and the largest of a clip, over both games; networks without weights in the package get random ones, whose
-scores say nothing, and no error.
+`speedup` is over the RISE-style loop, or the first contender of `--only`, and `of_torchcam` over torchcam, of the job
+over the script; `of_bare` is a time over that of the bare passes in the same precision. `auc_error` is the difference
+from the loop's areas, of the mean over clips and the largest of a clip, over both games; networks without weights in
+the package get random ones, whose scores say nothing, and no error.
 """
 
 from __future__ import annotations
@@ -159,8 +159,10 @@ def script(saved: Path, name: str, weights: str | None, batch_size: int) -> None
     subprocess.run([sys.executable, "-c", _SCRIPT, *map(str, arguments)], check=True, env=environment)
 
 
-def table(name: str, clips: int, batch_size: int, rounds: int, device: str, precisions: Sequence[str]) -> pd.DataFrame:
-    """A row a contender."""
+def table(
+    name: str, clips: int, batch_size: int, rounds: int, device: str, precisions: Sequence[str], only: Sequence[str]
+) -> pd.DataFrame:
+    """A row a contender; of those in whose names is one of `only`."""
     weights = "default" if load_card(name).weights else None
     torch.manual_seed(0)
     # As it comes: in PyTorch's usual memory format.
@@ -202,17 +204,19 @@ def table(name: str, clips: int, batch_size: int, rounds: int, device: str, prec
         torch.save({"clips": contiguous, "attribution": attribution, "target": target}, saved)
         made[SCRIPT] = partial(script, saved, name, weights, batch_size)
         made["swagv job, fp32"] = partial(job, Path(folder), name, weights, batch_size, device)
-        seconds = interleaved({contender: kept(contender) for contender in made}, rounds, warm_up=False)
-    found = ratios(seconds, LOOP).set_index("contender")
+        calls = {name: kept(name) for name in made if any(part in name for part in only)}
+        seconds = interleaved(calls, rounds, warm_up=False)
+    found = ratios(seconds, next(iter(seconds))).set_index("contender")
     found.insert(1, "seconds_a_clip", found["seconds"] / clips)
-    found["of_torchcam"] = [np.median(seconds["torchcam"] / own) for own in seconds.values()]
-    found.loc["swagv job, fp32", "of_torchcam"] = np.median(seconds[SCRIPT] / seconds["swagv job, fp32"])
-    for contender in made:
-        if contender.startswith("swagv"):
+    for contender in seconds:
+        rival = SCRIPT if "job" in contender else "torchcam"
+        if rival in seconds:
+            found.loc[contender, "of_torchcam"] = np.median(seconds[rival] / seconds[contender])
+        passes = f"bare forward passes, {contender.rpartition(', ')[2]}"
+        if contender.startswith("swagv") and passes in seconds:
             part = JOB_PASSES / PASSES if "job" in contender else 1
-            passes = seconds[f"bare forward passes, {contender.rpartition(', ')[2]}"] * part
-            found.loc[contender, "of_bare"] = np.median(seconds[contender] / passes)
-        if areas[contender] is not None and weights:
+            found.loc[contender, "of_bare"] = np.median(seconds[contender] / (seconds[passes] * part))
+        if areas[contender] is not None and weights and LOOP in seconds:
             found.loc[contender, "auc_error"] = np.abs(areas[contender].mean(0) - areas[LOOP].mean(0)).max()
             if len(areas[contender]) == clips:
                 found.loc[contender, "auc_error_of_a_clip"] = np.abs(areas[contender] - areas[LOOP]).max()
@@ -230,12 +234,14 @@ def main() -> None:
     options.add_argument(
         "--precision", nargs="+", help="fp32 is always among them; all that the device has if left out"
     )
+    options.add_argument("--only", nargs="+", default=[""], help="contenders with one of these in their names")
     given = options.parse_args()
     torch.set_num_threads(max(torch.get_num_threads(), 2))
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # of the networks as they come
     known = ("fp32", "bf16") if given.device == "cpu" else ("fp32", "tf32", "bf16")
     precisions = [name for name in known if name == "fp32" or name in (given.precision or known)]
-    parts = [table(name, given.clips, given.batch_size, given.rounds, given.device, precisions) for name in given.model]
+    settings = (given.clips, given.batch_size, given.rounds, given.device, precisions, given.only)
+    parts = [table(name, *settings) for name in given.model]
     write(f"insertion_deletion_{given.device}", pd.concat(parts), given.out)
 
 
