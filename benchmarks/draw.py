@@ -51,7 +51,7 @@ def figure(passes: pd.DataFrame, supervoxels: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Draw the figure of this machine's kind that the README shows."""
+    """Draw the figure that the README shows."""
     tables = (pd.read_csv(RESULTS / f"{name}.csv") for name in ("insertion_deletion_cpu_avx2", "supervoxels"))
     OUT.write_text(figure(*tables), encoding="utf-8")
     print(OUT)

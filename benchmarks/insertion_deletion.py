@@ -205,6 +205,8 @@ def table(
         made[SCRIPT] = partial(script, saved, name, weights, batch_size)
         made["swagv job, fp32"] = partial(job, Path(folder), name, weights, batch_size, device)
         calls = {name: kept(name) for name in made if any(part in name for part in only)}
+        if not calls:
+            raise SystemExit(f"--only {' '.join(only)}: none of {', '.join(made)}")
         seconds = interleaved(calls, rounds, warm_up=False)
     found = ratios(seconds, next(iter(seconds))).set_index("contender")
     found.insert(1, "seconds_a_clip", found["seconds"] / clips)

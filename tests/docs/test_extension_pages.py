@@ -27,7 +27,7 @@ from swagv.methods.explainer import random_generator
 from swagv.registry import Registry
 from swagv.tables import read_table
 from tests.conftest import ROOT
-from tests.workflow.warm import WarmProject
+from tests.workflow.project import Project
 
 PAGES = ("network", "method", "metric", "data")
 EXAMPLES = ROOT / "docs" / "examples"
@@ -260,7 +260,7 @@ def test_the_data_knows_when_a_box_is_corrected(my_videos):
 @pytest.mark.workflow
 def test_all_four_in_one_run(tmp_path, rendered):
     """The files stand beside the Snakefile; nothing is installed and PYTHONPATH is not set."""
-    project = WarmProject(tmp_path / "project")
+    project = Project(tmp_path / "project")
     for page in PAGES:
         shutil.copy(EXAMPLES / f"my_{page}.py", project.folder)
     shutil.copytree(rendered[0], project.folder / "my_videos")

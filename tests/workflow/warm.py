@@ -1,8 +1,8 @@
 """Snakemake and its jobs, forked from a process that has imported torch, zarr, pandas and Snakemake.
 
-A job of these tests takes a second, and its Python four to start. Nothing of swagv is imported before the fork: each
-run and each job imports the code of its own project, as it finds it then. That a job imports what it needs by itself is
-shown by the run of a plain `Project`, which starts every process as usual.
+A job of these tests takes a second, and its Python four to start. Nothing of swagv is kept through a fork: each run and
+each job imports the code of its own project, as it finds it then. That a job imports what it needs by itself is shown
+by runs of a plain `Project`, which start every process as usual.
 """
 
 import atexit
@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -63,10 +64,13 @@ def _become(
     code = 1
     try:
         atexit._clear()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.default_int_handler if name == signal.SIGINT else signal.SIG_DFL)
         for number, descriptor in enumerate(descriptors):
             if descriptor != -1:
                 os.dup2(descriptor, number)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        sys.stdin = os.fdopen(0, closefd=False)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
         if cwd:
             os.chdir(cwd)
@@ -94,6 +98,9 @@ def _become(
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
+    except BaseException:
+        code = 1
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -125,7 +132,8 @@ class _Run:
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, output: Path):
         self.output = output
-        self._process = _SERVER.Process(target=_snakemake, args=(arguments, environment, str(cwd), str(output)))
+        given = (arguments, environment, str(cwd), str(output))
+        self._process = _SERVER.Process(target=_snakemake, args=given)
         self._process.start()
         self.pid = self._process.pid
 
@@ -139,6 +147,7 @@ class _Run:
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:
         self._process.join(timeout)
         if self._process.exitcode is None:
+            os.killpg(self.pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired("snakemake", timeout, self.output.read_text())
         return self.output.read_text(), None
 
