@@ -2,7 +2,8 @@
 
 `python -m benchmarks.start_up [--model r2plus1d_18 …] [--rounds 5]`. Every row is a process of its own; `beyond_torch`
 is what it takes more than importing torch alone, and `of_a_shard` all of it over the time of one method's insertion and
-deletion of 512 clips, at the rate in the table of `benchmarks.insertion_deletion`. Random weights are part of it.
+deletion of 512 clips, at the rate that a table of `benchmarks.insertion_deletion` has for this machine. Random weights
+are part of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from benchmarks.measure import RESULTS, interleaved, parser, write
+from benchmarks.measure import RESULTS, interleaved, machine, parser, write
 
 IMPORTS = {
     "python alone": "pass",
@@ -46,15 +47,13 @@ def main() -> None:
     rows = [{"process": name, "seconds": value, "rounds": given.rounds} for name, value in seconds.items()]
     found = pd.DataFrame(rows).set_index("process")
     found["beyond_torch"] = found["seconds"] - seconds["import torch"]
-    rates = RESULTS / f"insertion_deletion_{given.device}.csv"
-    if rates.exists():
-        known = pd.read_csv(rates).set_index(["model", "contender"])["seconds_a_clip"]
-        for name in given.model:
-            if (name, "swagv, fp32") in known:
-                shard = 512 * known[name, "swagv, fp32"]
-                found.loc[f"insertion_deletion of {name}", "of_a_shard"] = (
-                    seconds[f"insertion_deletion of {name}"] / shard
-                )
+    tables = [pd.read_csv(path) for path in sorted(RESULTS.glob(f"insertion_deletion_{given.device}*.csv"))]
+    for rates in tables:
+        known = rates[rates["machine"].eq(machine()) & rates["contender"].eq("swagv, fp32")]
+        for name, rate in zip(known["model"], known["seconds_a_clip"], strict=True):
+            if name in given.model:
+                process = f"insertion_deletion of {name}"
+                found.loc[process, "of_a_shard"] = seconds[process] / (512 * rate)
     write(f"start_up_{given.device}", found.reset_index(), given.out)
 
 
