@@ -13,6 +13,7 @@ from benchmarks.measure import RESULTS
 from swagv.figures.drawing import STYLE, svg_of
 
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks.svg"
+TABLES = ("insertion_deletion_cpu_avx2", "supervoxels")  # the passes, the supervoxels
 OURS, OTHERS, LIMIT = "tab:blue", "tab:gray", "lightgray"
 
 
@@ -52,7 +53,7 @@ def figure(passes: pd.DataFrame, supervoxels: pd.DataFrame) -> str:
 
 def main() -> None:
     """Draw the figure that the README shows."""
-    tables = (pd.read_csv(RESULTS / f"{name}.csv") for name in ("insertion_deletion_cpu_avx2", "supervoxels"))
+    tables = (pd.read_csv(RESULTS / f"{name}.csv") for name in TABLES)
     OUT.write_text(figure(*tables), encoding="utf-8")
     print(OUT)
 

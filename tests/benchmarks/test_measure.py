@@ -26,7 +26,7 @@ def test_device_hours_are_clips_times_passes_times_the_rate():
 
 def test_the_readme_shows_the_committed_tables():
     """Every name and number; coordinates may differ in their last digits between machines."""
-    tables = (pd.read_csv(RESULTS / f"{name}.csv") for name in ("insertion_deletion_cpu", "supervoxels"))
+    tables = (pd.read_csv(RESULTS / f"{name}.csv") for name in draw.TABLES)
     committed, drawn = (re.findall(r"<text[^>]*>([^<]+)", svg) for svg in (draw.OUT.read_text(), draw.figure(*tables)))
     assert "RISE-style loop" in drawn
     assert committed == drawn
